@@ -1,0 +1,43 @@
+"""Print a benchmark's table and write build/bench/<name>.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Target = tuple[float, str, float]
+"""(value, ">=" or "<=", target)."""
+
+
+def record(name: str, rows: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) -> None:
+    """Print and write the rows, and for each target whether it is met."""
+    met = {
+        what: {"value": value, "target": target, "met": value >= target if sign == ">=" else value <= target}
+        for what, (value, sign, target) in targets.items()
+    }
+    console = Console(highlight=False)
+    table = Table(*rows[0], title=name)
+    for row in rows:
+        table.add_row(*map(_text, row.values()))
+    console.print(table)
+    for what, (value, sign, target) in targets.items():
+        console.print(f"{what}: {_text(value)} ({sign} {_text(target)}: {'met' if met[what]['met'] else 'NOT met'})")
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    path = Path("build/bench") / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = {"commit": commit, "machine": machine, "rows": list(rows), "targets": met}
+    path.write_text(json.dumps(told, indent=2) + "\n")
+    console.print(f"written: {path}")
+
+
+def _text(value: Any) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

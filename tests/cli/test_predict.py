@@ -1,0 +1,69 @@
+"""`tfloom predict` scores raw rows, shows the first and writes all of them."""
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+NAMES = ["class_ids", "classes", "logistic", "logits", "probabilities"]
+
+
+def test_the_first_rows_behind_their_keys(succeeds):
+    header, *rows = succeeds("predict", "export", "people.csv", "--rows", "3", "--key", "id", "--key", "fold")
+    assert header.split() == ["id", "fold", *NAMES]
+    assert [row.split()[:2] for row in rows] == [["0", "test"], ["1", "train"], ["2", "train"]]
+
+
+def test_a_number_that_is_a_key_is_shown_as_it_is(succeeds, tmp_path):
+    pq.write_table(pa.table({"age-now": [21], "home town": ["Oslo"], "year": [2013]}), tmp_path / "rows.parquet")
+    _, row = succeeds("predict", "export", tmp_path / "rows.parquet", "--key", "year")
+    assert row.startswith("2013 ")
+
+
+def test_all_rows_are_written_and_twenty_shown(succeeds, tmp_path):
+    """120 rows: for those without a label too."""
+    told = succeeds("predict", "export", "people.csv", "-o", tmp_path / "scores.parquet", "--key", "id")
+    assert len(told) == 1 + 20 + 2
+    assert told[-2:] == ["... 120 rows in all", f"written: {tmp_path / 'scores.parquet'}"]
+    table = pq.read_table(tmp_path / "scores.parquet")
+    assert table.column_names == ["id", *NAMES]
+    assert table.column("id").to_pylist() == [str(i) for i in range(120)]
+    for row in table.to_pylist():
+        negative, positive = row["probabilities"]
+        assert row["logistic"] == positive == pytest.approx(1 - negative, abs=1e-6)
+
+
+def test_a_row_that_is_rejected_has_its_place(succeeds, tmp_path):
+    data, out = tmp_path / "rows.csv", tmp_path / "scores.csv"
+    data.write_text("home town,age-now\nOslo,20\nOslo,old\nParis,\n")
+    told = succeeds("predict", "export", data, "-o", out)
+    assert told[-2:] == ["rejected: 1 rows", f"written: {out}"]
+    table = pyarrow.csv.read_csv(out)
+    assert table.column_names == [*NAMES, "rejected"]
+    assert [value is None for value in table.column("logistic").to_pylist()] == [False, True, False]
+    assert "old" in table.column("rejected")[1].as_py()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "expected", "received"),
+    [
+        (["export", "people.csv", "--key", "idd"], "people.csv: has no column 'idd'",
+         "'id', or another of: age-now, fold, home town, id, income", "'idd'"),
+        (["export", "people.csv", "-o", "scores.xlsx"], "scores.xlsx: is of no format that can be written",
+         "a name that ends in .parquet or .csv", "'.xlsx'"),
+        (["export", "nothing.csv"], "nothing.csv: there is no such file", "a CSV or Parquet file, or a glob of them",
+         "nothing"),
+        (["nothing", "people.csv"], "nothing: there is no such folder",
+         "an export, as `tfloom export` writes it, with saved_model.pb", "nothing"),
+        (["people.csv", "people.csv"], "people.csv: is not an export",
+         "an export, as `tfloom export` writes it, with saved_model.pb", "a file"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_predicted(refused, arguments, what, expected, received):
+    assert refused("predict", *arguments) == (what, expected, received)
+
+
+def test_data_that_lacks_a_column_leaves_no_file(refused, write, tmp_path):
+    path = write("no_town.csv")
+    what, _, _ = refused("predict", "export", path, "-o", tmp_path / "scores.csv")
+    assert what == f"{path}: has no column 'home town', which columns.town reads"

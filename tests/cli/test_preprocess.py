@@ -1,0 +1,75 @@
+"""`tfloom preprocess` writes a transform output, whole or not at all."""
+
+import json
+import re
+
+import pytest
+
+from tfloom import api
+from tfloom.feature_specs.directories import TransformOutput
+
+
+def test_what_became_of_the_rows(way):
+    *told, written = way.preprocess.lines
+    assert way.preprocess.code == 0
+    assert told == [
+        "rows: 120 in, 117 out, 0 filtered, 2 unlabelled, 1 rejected",
+        "splits: 79 train, 19 eval, 19 test",
+        "rejected: 1 x label rich: 'plenty' is none of its values",
+    ]
+    assert re.fullmatch(r"written: transformed in \d+ s", written)
+    assert TransformOutput.open(way.folder / "transformed").num_buckets == {"town": 4}
+
+
+def test_a_rejected_row_keeps_its_reason_and_its_line(way):
+    (file,) = (way.folder / "transformed" / "rejected").iterdir()
+    rejected = json.loads(file.read_text())
+    assert (rejected["origin"], rejected["line"]) == ("people.csv:10", 12)
+    assert rejected["reason"] == "label rich: 'plenty' is none of its values"
+
+
+@pytest.mark.parametrize(
+    ("spec", "data", "what"),
+    [
+        ("wrong_key.yaml", "people.csv", "line 2: columns.0.scal: there is no 'scal'"),
+        ("no_vocabulary.yaml", "people.csv", "columns.town.vocabulary_file: there is no such file"),
+        ("spec.yaml", "no_town.csv", "has no column 'home town', which columns.town reads"),
+        ("spec.yaml", "broken.parquet", "cannot be read"),
+    ],
+)
+def test_what_does_not_fit_leaves_nothing(refused, write, tmp_path, spec, data, what):
+    given = (name if name in ("spec.yaml", "people.csv") else write(name) for name in (spec, data))
+    assert what in refused("preprocess", *given, "-o", tmp_path / "transformed")[0]
+
+
+def test_an_output_that_is_there_is_kept(refused):
+    assert refused("preprocess", "spec.yaml", "people.csv", "-o", "transformed") == (
+        "transformed: is there already", "a new path, or --overwrite", "transformed"
+    )  # fmt: skip
+
+
+def test_a_place_where_no_folder_can_be(refused):
+    what, expected, received = refused("preprocess", "spec.yaml", "people.csv", "-o", "people.csv/transformed")
+    assert what == "people.csv/transformed: cannot be written"
+    assert expected == "the name of a new folder, in a folder to write in"
+    assert received in ("Not a directory", "File exists")
+
+
+def test_options_are_handed_on(tfloom, way, monkeypatch):
+    calls = []
+
+    def preprocess(spec, data, out, **options):
+        calls.append((data, str(out), options))
+        return TransformOutput.open(way.folder / "transformed")
+
+    monkeypatch.setattr(api, "preprocess", preprocess)
+    files = ["--train", "a.csv", "--train", "b.csv", "--test", "c.csv"]
+    options = ["--max-rejected", "0.5", "--parquet", "--overwrite", "--beam=--runner=FlinkRunner"]
+    assert tfloom("preprocess", "spec.yaml", *files, *options, "-o", "out").code == 0
+    assert calls == [
+        (
+            {"train": ["a.csv", "b.csv"], "test": ["c.csv"]},
+            "out",
+            {"overwrite": True, "max_rejected": 0.5, "parquet": True, "beam_options": ["--runner=FlinkRunner"]},
+        )
+    ]

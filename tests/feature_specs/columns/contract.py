@@ -1,0 +1,170 @@
+"""Rows in, rows out: what every kind of column has to keep."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+from tests.feature_specs.columns.materialised import BATCHED, MANY, ROWS, Materialised
+from tfloom.feature_specs.errors import SpecError
+from tfloom.feature_specs.features import Categorical, Image
+from tfloom.feature_specs.spec import FeatureSpec, load_spec
+from tfloom.feature_specs.validation import validate
+
+
+class ColumnContract:
+    """A kind says what it is given and what becomes of it; its columns and inputs have names no other kind uses.
+
+    rows: the inputs by name, ROWS values each. inputs: what the spec says of them.
+    columns: by name, every field beside the name; columns of other kinds among them where it is made of them.
+    transformed: by name, the materialised value of each row: a number, a list of ids, or bytes.
+    encoded: by name, the value of the typed feature: Dense and Image rows; for Categorical, `transformed` says it.
+    tables: the trained variables that `encode` reads, by column.
+    no_raw: by name, why it has no tf.feature_column over raw rows.
+    no_transformed: by name, why it has none over the transform output.
+    """
+
+    rows: ClassVar[dict[str, pa.Array]]
+    inputs: ClassVar[dict[str, dict[str, Any]]] = {}
+    columns: ClassVar[dict[str, dict[str, Any]]]
+    transformed: ClassVar[dict[str, list[Any]]] = {}
+    encoded: ClassVar[dict[str, Any]] = {}
+    tables: ClassVar[dict[str, np.ndarray]] = {}
+    no_raw: ClassVar[dict[str, str]] = {}
+    no_transformed: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def spec(cls) -> FeatureSpec:
+        return FeatureSpec.model_validate({
+            "inputs": cls.inputs,
+            "columns": [{"name": name} | fields for name, fields in cls.columns.items()],
+        })  # fmt: skip
+
+    # -- the value ------------------------------------------------------------------------------------------------
+
+    def test_round_trips(self, tmp_path):
+        spec = self.spec()
+        for suffix in ("yaml", "json"):
+            path = tmp_path / f"spec.{suffix}"
+            path.write_text(getattr(spec, f"to_{suffix}")())
+            assert load_spec(path) == spec
+        assert FeatureSpec.model_validate(spec.to_dict()) == spec
+
+    def test_unknown_key(self, name):
+        written = {"name": name} | self.columns[name]
+        with pytest.raises(SpecError) as error:
+            validate({"columns": [written | {"kindd": 1}]}, FeatureSpec, "spec.yaml")
+        assert error.value.what == "spec.yaml: columns.0.kindd: there is no 'kindd'"
+        assert error.value.expected.startswith("'kind', or another of: ")
+        assert error.value.received == "'kindd'"
+
+    # -- transform --------------------------------------------------------------------------------------------------
+
+    def test_transformed(self, name, materialised: Materialised):
+        column = self.spec().by_name[name]
+        if column.transformed_type is None:
+            assert name not in self.transformed
+            assert name not in materialised.columns
+            return
+        value, expected = materialised.columns[name], self.transformed[name]
+        assert len(expected) == len(value) == ROWS
+        match column.transformed_type.dtype:
+            case "float32":
+                assert value.dtype == np.float32
+                assert value.shape == (ROWS, column.transformed_type.dimension)
+                np.testing.assert_allclose(value, np.reshape(np.float32(expected), value.shape), rtol=3e-7)
+            case "int64":
+                assert value.dtype == np.int64
+                assert materialised.ids[name] == expected
+            case "bytes":
+                assert value.tolist() == expected
+
+    def test_equal_at_every_batch_size(self, name, materialised: Materialised):
+        if name not in materialised.columns:
+            return
+        bits = {size: columns[name] for size, columns in materialised.by_batch_size.items()}
+        assert {size: len(rows) for size, rows in bits.items()} == BATCHED
+        assert [size for size, rows in bits.items() if rows != bits[MANY][: len(rows)]] == []
+
+    # -- encode -----------------------------------------------------------------------------------------------------
+
+    def encode(self, name: str, materialised: Materialised) -> Any:
+        column = materialised.output.spec.by_name[name]
+        variables = {}
+        for variable, told in column.variables(materialised.output.num_buckets).items():
+            assert self.tables[name].shape == told.shape
+            variables[variable] = tf.constant(self.tables[name], tf.float32)
+        value = tf.constant(materialised.columns[column.materialised])
+        return column.encode(value, variables, materialised.output.num_buckets)
+
+    def test_encoded(self, name, materialised: Materialised):
+        column = materialised.output.spec.by_name[name]
+        feature = self.encode(name, materialised)
+        assert type(feature) is column.feature_type()
+        if isinstance(feature, Categorical):
+            assert feature.num_buckets == materialised.output.num_buckets[name]
+            assert feature.weights is None
+            ids = feature.ids.numpy()
+            assert ids.dtype == np.int64
+            assert ids.max(initial=-1) < feature.num_buckets
+            assert [row[: len(told)].tolist() for row, told in zip(ids, self.transformed[name], strict=True)] == (
+                self.transformed[name]
+            )
+            return
+        assert feature.values.dtype == tf.float32
+        expected = np.asarray(self.encoded.get(name, self.transformed.get(name)), np.float32)
+        if not isinstance(feature, Image):
+            expected = expected.reshape(ROWS, -1)
+        np.testing.assert_allclose(feature.values.numpy(), expected, rtol=1e-6, atol=1e-7)
+
+    # -- the same in tf.feature_column --------------------------------------------------------------------------------
+
+    def test_raw_feature_column(self, name, materialised: Materialised):
+        spec = materialised.output.spec
+        column = spec.by_name[name]
+        if name in self.no_raw:
+            with pytest.raises(SpecError, match=self.no_raw[name]):
+                column.raw_feature_column(spec.by_name, spec.inputs)
+            return
+        made = column.raw_feature_column(spec.by_name, spec.inputs)
+        self.compare(name, made, materialised.raw_features(made), materialised)
+
+    def test_transformed_feature_column(self, name, materialised: Materialised):
+        spec, num_buckets = materialised.output.spec, materialised.output.num_buckets
+        column = spec.by_name[name]
+        if name in self.no_transformed:
+            with pytest.raises(SpecError, match=self.no_transformed[name]):
+                column.transformed_feature_column(spec.by_name, num_buckets)
+            return
+        made = column.transformed_feature_column(spec.by_name, num_buckets)
+        features = {column.materialised: materialised.features[column.materialised]}
+        self.compare(name, made, features, materialised)
+
+    def compare(self, name: str, made: Any, features: dict[str, Any], materialised: Materialised) -> None:
+        """The input layer of a tf.feature_column over features equals what `encode` gives, ids counted by bucket."""
+        feature = self.encode(name, materialised)
+        if isinstance(feature, Categorical):
+            expected = tf.reduce_sum(tf.one_hot(feature.ids, feature.num_buckets), axis=1)
+        else:
+            expected = feature.values
+        np.testing.assert_allclose(input_layer(made, features, self.tables.get(name)), expected, rtol=1e-6, atol=1e-7)
+
+
+def input_layer(column: Any, features: dict[str, Any], table: np.ndarray | None) -> np.ndarray:
+    """[B, D]: what tf.compat.v1's input_layer makes of it, its table filled with `table`."""
+    if not hasattr(column, "variable_shape"):
+        column = tf.feature_column.indicator_column(column)
+    if table is not None:
+        column = column._replace(initializer=tf.compat.v1.constant_initializer(table))
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        fed = {
+            key: tf.SparseTensor(value.indices, value.values, value.dense_shape)
+            if isinstance(value, tf.compat.v1.SparseTensorValue)
+            else tf.constant(value)
+            for key, value in features.items()
+        }
+        layer = tf.compat.v1.feature_column.input_layer(fed, [column])
+        session.run([tf.compat.v1.global_variables_initializer(), tf.compat.v1.tables_initializer()])
+        return session.run(layer)

@@ -1,0 +1,138 @@
+"""Columns as tf.feature_column has them: written from their fields alone, without our own raw_feature_column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.feature_column.feature_column_v2 import FeatureTransformationCache
+
+from tests.feature_specs.drawn import INPUTS
+
+_ABSENT = {"float32": float("nan"), "int64": -1, "string": ""}
+"""What stands for no value in a dense tensor."""
+
+
+class InTensorFlow:
+    """Rows -> by column its ids, a list a row, or float32 [B, D]; traced once.
+
+    Numbers and the values of categorical columns are fed as dense tensors, from which tf.feature_column drops '' and -1
+    itself; raw parts of a cross as sparse ones.
+    """
+
+    def __init__(self, columns: list[dict[str, Any]]) -> None:
+        self.columns = {column["name"]: column for column in columns}
+        self.fed: dict[str, tuple[str, Any, Any]] = {}  # by key: the input, what is fed where it is absent, placeholder
+        with tf.Graph().as_default():
+            made = {name: self._column(column) for name, column in self.columns.items()}
+            features = {key: placeholder for key, (_, _, placeholder) in self.fed.items()}
+            self.fetched = {name: self._output(name, column, features) for name, column in made.items()}
+            self.session = tf.compat.v1.Session()
+            self.session.run([tf.compat.v1.global_variables_initializer(), tf.compat.v1.tables_initializer()])
+
+    def __call__(self, rows: list[dict[str, list[Any]]]) -> dict[str, Any]:
+        feeds = {}
+        for name, absent, placeholder in self.fed.values():
+            values = [row[name] for row in rows]
+            if absent is None:
+                feeds[placeholder] = sparse(values, placeholder.dtype)
+            else:
+                width = max([1, *map(len, values)])
+                padded = [row + [absent] * (width - len(row)) for row in values]
+                feeds[placeholder] = np.array(_encoded(padded), placeholder.dtype.as_numpy_dtype)
+        got = self.session.run(self.fetched, feeds)
+        return {name: v if isinstance(v, np.ndarray) else ids_by_row(v) for name, v in got.items()}
+
+    def _output(self, name: str, column: Any, features: dict[str, Any]) -> Any:
+        if self.columns[name]["kind"] in ("numeric", "indicator", "embedded"):
+            return tf.compat.v1.feature_column.input_layer(features, [column])
+        return column.get_sparse_tensors(FeatureTransformationCache(features), None).id_tensor
+
+    def _key(self, name: str, absent: Any = None) -> str:
+        """The key of an input, fed as a sparse tensor; or as a dense one with `absent` where there is no value."""
+        key = f"{name}_{len(self.fed)}"
+        kind = tf.as_dtype(INPUTS[name]["dtype"])
+        if absent is None:
+            self.fed[key] = name, None, tf.compat.v1.sparse_placeholder(kind, [None, None])
+        else:
+            width = None if INPUTS[name].get("multi_valued") else 1
+            self.fed[key] = name, absent, tf.compat.v1.placeholder(kind, [None, width])
+        return key
+
+    def _column(self, fields: dict[str, Any]) -> Any:
+        fc = tf.feature_column
+        dtype = INPUTS[fields["source"]]["dtype"] if "source" in fields else None
+        match fields["kind"]:
+            case "numeric":
+                key = self._key(fields["source"], fields.get("missing", _ABSENT[dtype]))
+                clip, log1p = fields.get("clip"), fields.get("log1p", False)
+                return fc.numeric_column(key, normalizer_fn=lambda x: _normalized(x, clip, log1p))
+            case "bucketized":
+                number = fc.numeric_column(self._key(fields["source"], _ABSENT[dtype]))
+                return fc.bucketized_column(number, fields["boundaries"])
+            case "vocabulary":
+                key = self._key(fields["source"], _ABSENT[dtype])
+                return fc.categorical_column_with_vocabulary_list(
+                    key, fields["vocabulary"], tf.as_dtype(dtype), num_oov_buckets=fields.get("oov_buckets", 0)
+                )
+            case "hashed":
+                key = self._key(fields["source"], _ABSENT[dtype])
+                return fc.categorical_column_with_hash_bucket(key, fields["buckets"], tf.as_dtype(dtype))
+            case "identity":
+                key = self._key(fields["source"], _ABSENT[dtype])
+                return fc.categorical_column_with_identity(key, fields["buckets"], fields.get("default"))
+            case "crossed":
+                parts = [
+                    self._column(self.columns[part]) if isinstance(part, str) else self._key(part["input"])
+                    for part in fields["of"]
+                ]
+                return fc.crossed_column(parts, fields["buckets"], fields.get("hash_key"))
+            case "indicator":
+                return fc.indicator_column(self._column(self.columns[fields["of"]]))
+        categorical = self._column(self.columns[fields["of"]])
+        return fc.embedding_column(
+            categorical, fields["dimension"], fields.get("combiner", "mean"), max_norm=fields.get("max_norm"),
+            initializer=tf.compat.v1.constant_initializer(table(categorical.num_buckets, fields["dimension"])),
+        )  # fmt: skip
+
+
+def _normalized(x: tf.Tensor, clip: list[float | None] | None, log1p: bool) -> tf.Tensor:
+    x = tf.cast(x, tf.float32)
+    if clip is not None and clip[0] is not None:
+        x = tf.maximum(x, clip[0])
+    if clip is not None and clip[1] is not None:
+        x = tf.minimum(x, clip[1])
+    if log1p:
+        x = tf.where(x > -1, tf.cast(tf.math.log1p(tf.cast(x, tf.float64)), tf.float32), float("nan"))
+    return x
+
+
+def table(num_buckets: int, dimension: int) -> np.ndarray:
+    """What both sides look ids up in: float32, its first row zeros, whose norm is not to be divided by."""
+    values = np.random.default_rng(num_buckets).normal(size=(num_buckets, dimension)).astype(np.float32)
+    values[0] = 0
+    return values
+
+
+def sparse(rows: list[list[Any]], dtype: tf.DType) -> tf.compat.v1.SparseTensorValue:
+    """Values by row, as they lie in a tf.Example."""
+    indices = [(i, j) for i, row in enumerate(rows) for j in range(len(row))]
+    values = np.array(_encoded([value for row in rows for value in row]), dtype.as_numpy_dtype)
+    shape = np.array([len(rows), max(map(len, rows), default=0)], np.int64)
+    return tf.compat.v1.SparseTensorValue(np.array(indices, np.int64).reshape(-1, 2), values, shape)
+
+
+def ids_by_row(value: Any) -> list[list[int]]:
+    """The values of a sparse tensor."""
+    found: list[list[int]] = [[] for _ in range(int(value.dense_shape[0]))]
+    for (row, _), one in zip(np.asarray(value.indices).tolist(), np.asarray(value.values).tolist(), strict=True):
+        found[row].append(one)
+    return found
+
+
+def _encoded(values: Any) -> Any:
+    """Texts in UTF-8: of a NumPy string the NULs at its end would be lost."""
+    if isinstance(values, list):
+        return [_encoded(value) for value in values]
+    return values.encode() if isinstance(values, str) else values

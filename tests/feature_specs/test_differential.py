@@ -1,0 +1,162 @@
+"""Drawn columns over drawn rows: ours beside tf.feature_column, ids exactly and numbers to 1e-6."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, seed, settings
+from tensorflow_transform import annotators
+from tensorflow_transform.graph_context import TFGraphContext
+
+from tests.feature_specs import drawn
+from tests.feature_specs.in_tensorflow import InTensorFlow, ids_by_row, sparse, table
+from tfloom.feature_specs.features import Categorical
+from tfloom.feature_specs.inputs import TENSORFLOW_DTYPES
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.preprocessing_fn import preprocessing_fn
+
+nan, inf = float("nan"), float("inf")
+Rows = list[dict[str, list[Any]]]
+
+
+def test_some_hundred_cases():
+    assert agreeing(specs=4, batches=110) >= 400
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(5))
+def test_ten_thousand_cases(part):
+    assert agreeing(specs=8, batches=270, skip=5 + 8 * part) >= 2_000
+
+
+def agreeing(specs: int, batches: int, skip: int = 1) -> int:
+    """How many cases agree, a case being a spec with a batch.
+
+    skip: this many specs; the first that hypothesis draws is the simplest.
+    """
+    drawn_specs = drawn.examples(drawn.columns(), skip + specs)
+    return sum(agreeing_batches(Both(drawn_specs[i]), batches, i) for i in range(skip, skip + specs))
+
+
+def agreeing_batches(both: Both, count: int, number: int) -> int:
+    """How many batches agree, each counted once."""
+    seen = set()
+
+    @seed(number)
+    @settings(max_examples=count, database=None, deadline=None)
+    @given(drawn.rows)
+    def agree(rows: Rows) -> None:
+        both.compare(rows)
+        seen.add(repr(rows))
+
+    agree()
+    return len(seen)
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        ([{"name": "v", "kind": "vocabulary", "source": "words", "vocabulary": ["", "a"], "oov_buckets": 2},
+          {"name": "mean", "kind": "embedded", "of": "v", "dimension": 2}],
+         [{"words": ["", "a", "a", "z"]}, {"words": [""]}, {"words": []}]),
+        ([{"name": "c", "kind": "crossed", "of": [{"input": "words"}, {"input": "codes"}], "buckets": 9}],
+         [{"words": ["", "a"], "codes": [-1, 2**63 - 1]}, {"words": ["a"], "codes": []}]),
+        ([{"name": "b", "kind": "bucketized", "source": "number", "boundaries": [0.0, 0.1]}],
+         [{"number": [nan]}, {"number": []}, {"number": [inf]}, {"number": [0.1]}, {"number": [-0.0]}]),
+    ],
+)  # fmt: skip
+def test_a_case_as_a_failure_prints_it(columns, rows):
+    Both(columns).compare(rows)
+
+
+def test_a_difference_is_told_with_its_case():
+    both = Both([
+        {"name": "other", "kind": "hashed", "source": "count", "buckets": 3},
+        {"name": "v", "kind": "vocabulary", "source": "words", "vocabulary": ["a"]},
+        {"name": "v_in", "kind": "indicator", "of": "v"},
+    ])  # fmt: skip
+    both.ours = lambda rows: {"other": [[0]], "v": [[0]], "v_in": np.array([[2.0]], np.float32)}
+    both.theirs = lambda rows: {"other": [[0]], "v": [[0]], "v_in": np.array([[1.0]], np.float32)}
+    with pytest.raises(AssertionError) as error:
+        both.compare([{"words": ["a"], "count": [1]}])
+    assert str(error.value).splitlines()[0] == (
+        "Both([{'name': 'v', 'kind': 'vocabulary', 'source': 'words', 'vocabulary': ['a']}, "
+        "{'name': 'v_in', 'kind': 'indicator', 'of': 'v'}]).compare([{'words': ['a']}])"
+    )
+
+
+class Both:
+    """Columns, traced once on each side.
+
+    ours and theirs: rows -> by column its ids, a list a row, or float32 [B, D].
+    """
+
+    def __init__(self, columns: list[dict[str, Any]]) -> None:
+        self.columns = {column["name"]: column for column in columns}
+        self.ours, self.theirs = ours(columns), InTensorFlow(columns)
+
+    def compare(self, rows: Rows) -> None:
+        rows = [{name: row.get(name, [0] if name == "count" else []) for name in drawn.INPUTS} for row in rows]
+        ours, theirs = self.ours(rows), self.theirs(rows)
+        assert ours.keys() == theirs.keys() == self.columns.keys()
+        for name, value in ours.items():
+            if isinstance(value, list):
+                equal = value == theirs[name]
+            else:
+                equal = value.shape == theirs[name].shape and np.allclose(value, theirs[name], 1e-6, 1e-6, True)
+            if not equal:
+                raise AssertionError(f"{self._case(name, rows)}\n{name}: ours {value}, theirs {theirs[name]}")
+
+    def _case(self, name: str, rows: Rows) -> str:
+        """The column that differs with those it is made of, and of the rows what they read: to be pasted."""
+        needed, inputs, left = set(), set(), [name]
+        while left:
+            column = self.columns[left.pop()]
+            needed.add(column["name"])
+            if "source" in column:
+                inputs.add(column["source"])
+            of = column.get("of", [])
+            for part in [of] if isinstance(of, str) else of:
+                if isinstance(part, str):
+                    left.append(part)
+                else:
+                    inputs.add(part["input"])
+        columns = [column for column in self.columns.values() if column["name"] in needed]
+        return f"Both({columns}).compare({[{i: row[i] for i in row if i in inputs} for row in rows]})"
+
+
+def ours(columns: list[dict[str, Any]]) -> Any:
+    """Rows -> what preprocessing_fn and encode make of them."""
+    read = FeatureSpec.model_validate({"columns": columns}).input_names
+    spec = FeatureSpec.model_validate({"inputs": {name: drawn.INPUTS[name] for name in read}, "columns": columns})
+    num_buckets = {c.name: c.num_buckets(0) for c in spec.columns if c.feature_type() is Categorical}
+
+    def encoded(raw: dict[str, tf.SparseTensor]) -> dict[str, Any]:
+        made = preprocessing_fn(spec)(raw)
+        for column in spec.columns:
+            if column.feature_type() is not Categorical:
+                value = made[column.materialised]
+                value = tf.sparse.to_dense(value, -1) if isinstance(value, tf.SparseTensor) else value
+                variables = {key: tf.constant(table(*v.shape)) for key, v in column.variables(num_buckets).items()}
+                made[column.name] = column.encode(value, variables, num_buckets).values
+        return made
+
+    raw = {name: tf.SparseTensorSpec([None, None], TENSORFLOW_DTYPES[spec.inputs[name].dtype]) for name in read}
+    # As tf.Transform runs it: its tables made outside of the graph, and kept for as long as the graph.
+    with TFGraphContext(tf.Module()), annotators.object_tracker_scope(tracker := annotators.ObjectTracker()):
+        traced = tf.function(encoded, autograph=False).get_concrete_function(raw)
+
+    def run(rows: Rows, tracker: Any = tracker) -> dict[str, Any]:
+        fed = {}
+        for name, told in raw.items():
+            value = sparse([row[name] for row in rows], told.dtype)
+            fed[name] = tf.SparseTensor(value.indices, value.values, value.dense_shape)
+        return {
+            name: ids_by_row(value) if isinstance(value, tf.SparseTensor) else value.numpy()
+            for name, value in traced(fed).items()
+        }
+
+    return run

@@ -1,0 +1,204 @@
+"""What the spec leaves open of its inputs, answered by the data."""
+
+import datetime
+import decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tfloom.feature_specs.errors import DataError, SpecError
+from tfloom.feature_specs.inputs import Input
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.resolve import resolve
+from tfloom.pipeline.sources import find
+
+KINDS = {
+    "numeric": {"kind": "numeric", "missing": 0},
+    "bucketized": {"kind": "bucketized", "boundaries": [0]},
+    "vocabulary": {"kind": "vocabulary"},
+    "identity": {"kind": "identity", "buckets": 9},
+    "image": {"kind": "image", "height": 2, "width": 2, "channels": 1},
+}
+
+
+def resolved(kind, *data, **said):
+    """The Input that a column `c` of this kind reads, after a look at `data`: columns, or texts of CSV files."""
+
+    def run(folder):
+        spec = FeatureSpec.model_validate(
+            {"columns": [{"name": "c"} | KINDS[kind]], "inputs": {"c": said} if said else {}}
+        )
+        files = [folder / f"{i}" for i in range(len(data))]
+        for file, values in zip(files, data, strict=True):
+            if isinstance(values, str):
+                file.write_text("c,d\n" + "".join(f"{value},x\n" for value in values.split(" ")))
+            else:
+                pq.write_table(pa.table({"c": values}), file)
+        return resolve(spec, find({None: files}, folder / "staging")).inputs["c"]
+
+    return run
+
+
+def array(values, kind=None):
+    return pa.array(values, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "dtype", "optional"),
+    [
+        ("numeric", "1 2", "float32", False),
+        ("numeric", "1.5 2e3", "float32", False),
+        ("numeric", "1.5 NA", "float32", True),
+        ("numeric", array([1, 2]), "float32", False),
+        ("numeric", array([1.5, None]), "float32", True),
+        ("numeric", array([1.5, float("nan")]), "float32", True),
+        ("numeric", array([True, False]), "float32", False),
+        ("numeric", array([decimal.Decimal("1.50")]), "float32", False),
+        ("numeric", array(["1.5", " 2"]), "float32", False),
+        ("numeric", array([None, None]), "float32", True),
+        ("numeric", array([None, None], pa.string()), "float32", True),
+        ("bucketized", "1 2", "float32", False),
+        ("vocabulary", "a b", "string", False),
+        ("vocabulary", "1 2", "int64", False),
+        ("vocabulary", "1 ", "int64", True),
+        ("vocabulary", "1 a", "string", False),
+        ("vocabulary", "2.0 3.0", "int64", False),
+        ("vocabulary", "NA a", "string", False),
+        ("vocabulary", array([2.0, None]), "int64", True),
+        ("vocabulary", array([2, None]), "int64", True),
+        ("vocabulary", array([False, True]), "int64", False),
+        ("vocabulary", array(["a"]).dictionary_encode(), "string", False),
+        ("vocabulary", array(["a"], pa.large_string()), "string", False),
+        ("vocabulary", array(["a"], pa.string_view()), "string", False),
+        ("vocabulary", array([datetime.date(2020, 1, 1)]), "string", False),
+        ("vocabulary", array([None, None]), "string", True),
+        ("identity", "1 2", "int64", False),
+        ("identity", array([1.0, None]), "int64", True),
+        ("image", array([b"\x89PNG", None]), "bytes", True),
+        ("image", "a.png b.png", "bytes", False),
+    ],
+)
+def test_dtype_and_optional_as_the_data_has_them(kind, data, dtype, optional, tmp_path):
+    assert resolved(kind, data)(tmp_path) == Input(dtype=dtype, optional=optional)
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.large_list(pa.large_string()), pa.list_(pa.string(), 2)])
+def test_a_list_makes_an_input_multi_valued(kind, tmp_path):
+    values = array([["a", "b"], ["c", "d"]], kind)
+    assert resolved("vocabulary", values)(tmp_path) == Input(dtype="string", multi_valued=True, optional=False)
+    said = {"dtype": "string", "optional": True}
+    assert resolved("vocabulary", values, **said)(tmp_path) == Input(**said, multi_valued=True)
+
+
+def test_what_the_spec_says_stays(tmp_path):
+    assert resolved("vocabulary", "1 2", dtype="string")(tmp_path) == Input(dtype="string", optional=False)
+    assert resolved("vocabulary", "1 2", optional=True)(tmp_path) == Input(dtype="int64", optional=True)
+    na = Input(dtype="float32", na_values=("?",), optional=True)
+    assert resolved("numeric", "1 ?", dtype="float32", na_values=["?"])(tmp_path) == na
+    split = Input(dtype="string", multi_valued=True, delimiter="|", optional=False)
+    assert resolved("vocabulary", "a|b c", delimiter="|")(tmp_path) == split
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "dtype", "optional"),
+    [
+        ("vocabulary", ["1 2", "a b"], "string", False),
+        ("vocabulary", ["1 2", array([3])], "int64", False),
+        ("vocabulary", [array([None]), array([3])], "int64", True),
+        ("vocabulary", [array([3]), array([None])], "int64", True),
+        ("vocabulary", [array([3]), array([2.0, None])], "int64", True),
+        ("vocabulary", [array([3]), array(["a"])], "string", False),
+        ("numeric", ["1 2", array([0.5, None])], "float32", True),
+    ],
+)
+def test_files_that_differ_have_one_dtype_that_takes_them_all(kind, data, dtype, optional, tmp_path):
+    assert resolved(kind, *data)(tmp_path) == Input(dtype=dtype, optional=optional)
+
+
+def test_every_chunk_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfloom.pipeline.sources.CHUNK_ROWS", 2)
+    assert resolved("vocabulary", "1 2 3 4 a")(tmp_path) == Input(dtype="string", optional=False)
+    assert resolved("vocabulary", "1 2 3 4 5.5 a")(tmp_path) == Input(dtype="string", optional=False)
+
+
+def test_every_value_is_looked_at(tmp_path):
+    many = " ".join(map(str, range(500)))
+    assert resolved("vocabulary", many)(tmp_path).dtype == "int64"
+    assert resolved("vocabulary", f"{many} a")(tmp_path).dtype == "string"
+    with pytest.raises(SpecError, match="which holds float32"):
+        resolved("vocabulary", f"{many} 0.5")(tmp_path)
+    with pytest.raises(SpecError, match="which holds string"):
+        resolved("numeric", f"0.5 {many} a")(tmp_path)
+
+
+def test_readers_of_one_input_agree(tmp_path):
+    columns = [{"name": "a", "source": "c"} | KINDS["identity"], {"name": "b", "source": "c"} | KINDS["numeric"]]
+    spec = FeatureSpec.model_validate({"columns": columns})
+    sources = find({None: pa.table({"c": [1, 2]})}, tmp_path)
+    assert resolve(spec, sources).inputs == {"c": Input(dtype="int64", optional=False)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "what", "expected", "received"),
+    [
+        ("numeric", ["a b"], "columns.c: numeric cannot read 'c', which holds string", "float32 or int64", "string"),
+        ("numeric", ["1 2", "a"], "columns.c: numeric cannot read 'c', which holds string", "float32", "string"),
+        ("vocabulary", ["1.5 2"], "vocabulary cannot read 'c', which holds float32; make a bucketized column of it",
+         "string or int64", "float32"),
+        ("identity", ["a b"], "columns.c: identity cannot read 'c', which holds string", "int64", "string"),
+        ("numeric", [array([[1.0], [2.0]])], "columns.c: numeric cannot read 'c', which is multi-valued",
+         "an input with one value a row", "any number of values a row"),
+    ],
+)  # fmt: skip
+def test_what_a_column_cannot_read(kind, data, what, expected, received, tmp_path):
+    with pytest.raises(SpecError) as error:
+        resolved(kind, *data)(tmp_path)
+    assert what in error.value.what
+    assert expected in error.value.expected
+    assert received in error.value.received
+
+
+def test_readers_of_one_input_that_want_different_things(tmp_path):
+    columns = [{"name": "a", "source": "c"} | KINDS["image"], {"name": "b", "source": "c"} | KINDS["numeric"]]
+    spec = FeatureSpec.model_validate({"columns": columns})
+    with pytest.raises(SpecError, match=r"columns\.a: image cannot read 'c', which holds int64"):
+        resolve(spec, find({None: pa.table({"c": [1, 2]})}, tmp_path))
+
+
+SPEC = {
+    "columns": [{"name": "x", "kind": "numeric", "source": "price"}],
+    "labels": [{"name": "y", "source": "sold"}],
+    "where": "shop == 'a'",
+    "key": ["id"],
+}
+COLUMNS = {"price": [1.0], "sold": [1.0], "shop": ["a"], "id": [1]}
+
+
+@pytest.mark.parametrize(
+    ("absent", "reader"),
+    [("price", "columns.x"), ("sold", "labels.y"), ("shop", "where, key or split"), ("id", "where, key or split")],
+)
+def test_a_file_without_a_column_is_named(absent, reader, tmp_path):
+    pq.write_table(pa.table(COLUMNS), tmp_path / "a")
+    pq.write_table(pa.table({k if k != absent else f"{k}s": v for k, v in COLUMNS.items()}), tmp_path / "b")
+    with pytest.raises(DataError) as error:
+        resolve(FeatureSpec.model_validate(SPEC), find({None: str(tmp_path / "[ab]")}, tmp_path / "staging"))
+    assert error.value.what == f"{tmp_path}/b: has no column {absent!r}, which {reader} reads"
+    assert error.value.expected.startswith(f"'{absent}s', or another of: ")
+    assert error.value.received == ", ".join(k if k != absent else f"{k}s" for k in COLUMNS)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [[1]]])
+def test_a_column_in_parts_is_no_input(value, tmp_path):
+    with pytest.raises(DataError, match=r"data in memory: column 'price', which columns\.x reads, is (struct|list)"):
+        resolve(FeatureSpec.model_validate(SPEC), find({None: pa.table(COLUMNS | {"price": [value]})}, tmp_path))
+
+
+def test_parquet_statistics_spare_a_look_at_the_rows(tmp_path, monkeypatch):
+    def never(*_):
+        raise AssertionError("rows were read")
+
+    monkeypatch.setattr("tfloom.pipeline.resolve.chunks", never)
+    assert resolved("vocabulary", array([1, None]))(tmp_path) == Input(dtype="int64", optional=True)
+    assert resolved("numeric", "a b", dtype="float32", optional=True)(tmp_path) == Input(dtype="float32", optional=True)

@@ -1,0 +1,361 @@
+"""Raw data, wherever it lies, as the same chunks."""
+
+import bz2
+import gzip
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfloom.feature_specs.errors import DataError
+from tfloom.pipeline.sources import chunks, find, line_numbers, schema
+
+TABLE = pa.table({"name": ["ann", "bob", None], "age": [31, 42, 53]})
+
+
+def written(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def source(path):
+    (one,) = find({None: path}, path.parent / "staging")
+    return one
+
+
+def rows(one, **options):
+    return [row for chunk in chunks(one, **options) for row in chunk.rows.to_pylist()]
+
+
+def csv_rows(folder, content, **options):
+    return rows(source(written(folder / "a.csv", content)), **options)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        TABLE,
+        TABLE.to_batches()[0],
+        [TABLE.slice(0, 2).to_batches()[0], TABLE.slice(2).to_batches()[0]],
+        TABLE.to_pandas(),
+        pl.from_arrow(TABLE),
+    ],
+    ids=["Table", "RecordBatch", "RecordBatches", "pandas", "polars"],
+)
+def test_data_in_memory(data, tmp_path):
+    (one,) = find({None: data}, tmp_path)
+    assert rows(one) == TABLE.to_pylist()
+    assert schema(one).types == [pa.string(), pa.int64()]
+    assert (one.label, one.place, one.is_csv) == ("memory.parquet", "data in memory", False)
+
+
+def test_csv_is_text_and_parquet_as_typed(tmp_path):
+    pq.write_table(TABLE, tmp_path / "a.parquet")
+    assert rows(source(tmp_path / "a.parquet")) == TABLE.to_pylist()
+    assert csv_rows(tmp_path, "name,age\nann,31\nbob,42\n,53\n") == [
+        {"name": "ann", "age": "31"}, {"name": "bob", "age": "42"}, {"name": None, "age": "53"}
+    ]  # fmt: skip
+    assert [str(field.type) for field in schema(source(tmp_path / "a.csv"))] == ["string", "string"]
+
+
+def test_parquet_is_told_by_its_content(tmp_path):
+    pq.write_table(TABLE, tmp_path / "a.csv")
+    assert rows(source(tmp_path / "a.csv")) == TABLE.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('a,b\n"x, y",1\n', [("x, y", "1")]),
+        ('a,b\n"x\ny",1\n', [("x\ny", "1")]),
+        ('a,b\n"x ""y""",1\n', [('x "y"', "1")]),
+        ("a,b\r\nx,1\r\n", [("x", "1")]),
+        ("a,b\nx,1", [("x", "1")]),
+        ("a,b\n\nx,1\n\n\n", [("x", "1")]),
+        ("\n\na,b\nx,1\n", [("x", "1")]),
+        ("\ufeffa,b\nx,1\n", [("x", "1")]),
+        (" a ,\tb\n x , 1\n", [("x", "1")]),
+        ('a,b\n"",  \n', [(None, None)]),
+        ("a,b\nNULL,NaN\n", [("NULL", "NaN")]),
+        ("a,b\n007,1.50\n", [("007", "1.50")]),
+        ("a,b\nÜçé,値\n", [("Üçé", "値")]),
+        ("a,b\n", []),
+    ],
+)
+def test_csv_as_it_is_written_in_the_wild(content, expected, tmp_path):
+    assert csv_rows(tmp_path, content) == [dict(zip("ab", row, strict=True)) for row in expected]
+
+
+@pytest.mark.parametrize(("suffix", "compress"), [("gz", gzip.compress), ("bz2", bz2.compress)])
+def test_compressed_csv(suffix, compress, tmp_path):
+    one = source(written(tmp_path / f"a.csv.{suffix}", compress(b"a,b\nx,1\n\ny,2\n")))
+    assert rows(one) == [{"a": "x", "b": "1"}, {"a": "y", "b": "2"}]
+    assert line_numbers(one, {0, 1}) == ({0: 2, 1: 4}, {})
+
+
+def test_a_field_may_be_long(tmp_path):
+    one = source(written(tmp_path / "a.csv", f"a,b\n{'x' * 200_000},1\n"))
+    assert [len(row["a"]) for row in rows(one)] == [200_000]
+    assert line_numbers(one, {0}) == ({0: 2}, {})
+
+
+def test_a_name_in_the_header_may_be_quoted(tmp_path):
+    assert csv_rows(tmp_path, '"a\nb","c,d"\n1,2\n') == [{"a\nb": "1", "c,d": "2"}]
+    assert csv_rows(tmp_path, '"a\nb","c,d"\n1,2\n', columns=["c,d"]) == [{"c,d": "2"}]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_only_the_columns_that_are_wanted(suffix, tmp_path):
+    path = tmp_path / f"a.{suffix}"
+    TABLE.to_pandas().to_csv(path, index=False) if suffix == "csv" else pq.write_table(TABLE, path)
+    assert [list(row) for row in rows(source(path), columns=["age"])] == [["age"]] * 3
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_chunk_is_a_fixed_run_of_rows_that_knows_its_place(suffix, tmp_path):
+    table = pd.DataFrame({"n": range(10)})
+    path = tmp_path / f"a.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path, row_group_size=3)
+    found = list(chunks(source(path), at_most=4))
+    assert [(one.number, one.first_row, one.rows.num_rows) for one in found] == [
+        (0, 0, 4),
+        (1, 4, 4),
+        (2, 8, 2),
+    ]
+    assert [int(row["n"]) for chunk in found for row in chunk.rows.to_pylist()] == list(range(10))
+
+
+def test_csv_chunks_do_not_depend_on_the_blocks_they_are_read_in(tmp_path, monkeypatch):
+    path = written(tmp_path / "a.csv", "n,text\n" + "".join(f'{i},"{"x" * (i % 7)}\n"\n' for i in range(300)))
+    whole = [(c.first_row, c.rows.to_pylist()) for c in chunks(source(path), at_most=70)]
+    monkeypatch.setattr("tfloom.pipeline.sources.CSV_BLOCK", 64)
+    assert [(c.first_row, c.rows.to_pylist()) for c in chunks(source(path), at_most=70)] == whole
+    assert [first for first, _ in whole] == [0, 70, 140, 210, 280]
+
+
+def test_wide_parquet_rows_make_smaller_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfloom.pipeline.sources.CHUNK_BYTES", 10_000)
+    # 20 rows of 1,000 bytes and some: 9 of them are below 10,000 bytes, 10 are not.
+    pq.write_table(pa.table({"b": [bytes([i]) * 1000 for i in range(20)]}), tmp_path / "a", compression="none",
+                   use_dictionary=False)  # fmt: skip
+    found = list(chunks(source(tmp_path / "a")))
+    assert [(chunk.first_row, chunk.rows.num_rows) for chunk in found] == [(0, 9), (9, 9), (18, 2)]
+
+
+def test_types_that_mean_the_same_are_read_as_one(tmp_path):
+    same = {
+        pa.string(): [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())],
+        pa.binary(): [pa.large_binary(), pa.binary(1)],
+        pa.list_(pa.string()): [pa.large_list(pa.large_string()), pa.list_(pa.string(), 1)],
+    }
+    values = {pa.string(): ["x"], pa.binary(): [b"x"], pa.list_(pa.string()): [["x"]]}
+    for kind, others in same.items():
+        for other in others:
+            (one,) = find({None: pa.table({"c": pa.array(values[kind], other)})}, tmp_path)
+            (chunk,) = chunks(one)
+            assert chunk.rows.column("c").equals(pa.array(values[kind], kind))
+            assert schema(one).field("c").type == kind
+
+
+# -- malformed lines ----------------------------------------------------------------------------------------------
+
+MALFORMED = """a,b
+"x
+y",1
+
+3
+z,2
+7,8,9
+"""
+
+
+def test_a_line_with_another_number_of_fields_is_put_aside(tmp_path):
+    one = source(written(tmp_path / "a.csv", MALFORMED))
+    (chunk,) = chunks(one)
+    assert chunk.rows.to_pylist() == [{"a": "x\ny", "b": "1"}, {"a": "z", "b": "2"}]
+    assert chunk.malformed == ((3, "3"), (5, "7,8,9"))
+    assert line_numbers(one, {0, 1}, {3, 5}) == ({0: 2, 1: 6}, {3: 5, 5: 7})
+
+
+@pytest.mark.parametrize("size", [16, 1 << 20])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a,b\n1\n2\n3\n4\n5\n6\n7\n8\n9\n", list(range(2, 11))),
+        ("a,b\n1,2\n" + "\n" * 60 + "3,4\n5\n" + "\n" * 60, [4]),
+        ("a,b\n1,2\n3,4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n", list(range(4, 13))),
+        ("a,b\n1,2\n3\n4,5\n6,7\n8,9\n0\n", [3, 7]),
+    ],
+    ids=["nothing else", "amid blank lines", "last", "between"],
+)
+def test_no_malformed_line_is_lost(content, expected, size, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfloom.pipeline.sources.CSV_BLOCK", size)
+    found = list(chunks(source(written(tmp_path / "a.csv", content)), ["b"], at_most=2))
+    assert [record for chunk in found for record, _ in chunk.malformed] == expected
+    assert [chunk.number for chunk in found] == list(range(len(found)))
+    assert {tuple(chunk.rows.schema.names) for chunk in found} == {("b",)}
+
+
+RECORDS = st.lists(st.one_of(
+    st.tuples(st.text('ab,"\n', min_size=1, max_size=5), st.text("xy \n", max_size=3)),  # a row
+    st.sampled_from([("",), ("lone",), ("1", "2", "3")]),  # a blank line, malformed lines
+), max_size=12)  # fmt: skip
+
+
+@given(RECORDS, st.sampled_from(["\n", "\r\n"]), st.integers(40, 80))
+def test_rows_and_lines_of_any_csv(records, end, block):
+    expected, lines, malformed, text = [], {}, [], f"a,b{end}"
+    for record in records:
+        line = text.count("\n") + 1
+        if len(record) == 2:
+            lines[len(expected)] = line
+            expected.append(tuple(value.strip() or None for value in record))
+            text += ",".join('"' + value.replace('"', '""') + '"' for value in record) + end
+        else:
+            malformed += [line] if record != ("",) else []
+            text += ",".join(record) + end
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tfloom.pipeline.sources.CSV_BLOCK", block)
+        one = source(written(Path(folder) / "a.csv", text))
+        found = list(chunks(one, at_most=3))
+        read = [tuple(row.values()) for chunk in found for row in chunk.rows.to_pylist()]
+        bad = [record for chunk in found for record, _ in chunk.malformed]
+        assert read == expected
+        assert line_numbers(one, range(len(read)), bad) == (lines, dict(zip(bad, malformed, strict=True)))
+
+
+# -- several sources ----------------------------------------------------------------------------------------------
+
+
+def labels(found):
+    return [(one.index, one.label, one.split) for one in found]
+
+
+def test_globs_lists_and_named_splits(tmp_path):
+    for name in ("b.csv", "a.csv", "c.txt"):
+        written(tmp_path / name, "x\n1\n")
+    found = find({None: str(tmp_path / "*.csv")}, tmp_path / "staging")
+    assert labels(found) == [(0, "a.csv", None), (1, "b.csv", None)]
+    found = find({"train": [tmp_path / "b.csv", str(tmp_path / "c.*")], "eval": tmp_path / "a.csv"}, tmp_path / "s")
+    assert labels(found) == [(0, "b.csv", "train"), (1, "c.txt", "train"), (2, "a.csv", "eval")]
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (["train"], ["train+eval"]),
+        (["train", "test"], ["train+eval", "test"]),
+        (["train", "eval"], ["train", "eval"]),
+        (["test"], ["test"]),
+    ],
+)
+def test_rows_are_held_out_of_train_where_no_eval_is_named(names, splits, tmp_path):
+    found = find(dict.fromkeys(names, TABLE), tmp_path)
+    assert [(one.label, one.split) for one in found] == [
+        (f"{name}.parquet", split) for name, split in zip(names, splits, strict=True)
+    ]
+
+
+def test_a_label_is_the_shortest_end_of_a_path_that_no_other_has(tmp_path):
+    for name in ("2024/a.csv", "2025/a.csv", "2025/b.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        written(tmp_path / name, "x\n1\n")
+    files = [tmp_path / "2024" / "a.csv", str(tmp_path / "2025/*.csv")]
+    assert [one.label for one in find({None: files}, tmp_path)] == ["2024/a.csv", "2025/a.csv", "b.csv"]
+
+
+def test_a_source_keeps_the_label_it_got_before(tmp_path):
+    (tmp_path / "2025").mkdir()
+    path = written(tmp_path / "2025" / "a.csv", "x\n1\n")
+    known = {("a.csv", "2025/a.csv"): "2025/a.csv", ("025/a.csv", "b.csv"): "a.csv", (): "a.csv"}
+    for before, label in known.items():
+        assert [one.label for one in find({None: path}, tmp_path, before)] == [label]
+
+
+# -- errors -------------------------------------------------------------------------------------------------------
+
+
+def parts(error):
+    return error.value.what, error.value.expected, error.value.received
+
+
+def test_a_file_that_is_absent(tmp_path):
+    with pytest.raises(DataError) as error:
+        find({None: tmp_path / "none.csv"}, tmp_path)
+    expected = "a CSV or Parquet file, or a glob of them"
+    assert parts(error) == (f"{tmp_path}/none.csv: there is no such file", expected, "nothing")
+    with pytest.raises(DataError) as error:
+        find({None: str(tmp_path / "*.csv")}, tmp_path)
+    assert parts(error) == (f"{tmp_path}/*.csv: no file matches", expected, "nothing")
+    with pytest.raises(DataError) as error:
+        find({None: tmp_path}, tmp_path)
+    assert parts(error) == (f"{tmp_path}: there is no such file", expected, "a folder")
+
+
+@pytest.mark.parametrize("again", ["a.csv", "*.csv", "../{}/a.csv"])
+def test_a_file_that_is_named_twice(again, tmp_path):
+    path = written(tmp_path / "a.csv", "x\n1\n")
+    with pytest.raises(DataError, match=r"a\.csv: is named 2 times\n  expected: each file once, in one split"):
+        find({"train": path, "test": str(tmp_path / again.format(tmp_path.name))}, tmp_path / "staging")
+
+
+@pytest.mark.parametrize("data", [{"a": [1]}, [], [1], 7, None])
+def test_data_of_no_known_kind(data, tmp_path):
+    with pytest.raises(DataError, match="data: is of no kind that can be read") as error:
+        find({None: data}, tmp_path)
+    assert error.value.received == type(data).__name__
+
+
+def test_record_batches_that_differ(tmp_path):
+    with pytest.raises(DataError, match="the RecordBatches differ in their columns\n  expected: one schema"):
+        find({None: [pa.record_batch({"v": ["a"]}), pa.record_batch({"w": ["a"]})]}, tmp_path)
+
+
+def test_a_frame_whose_column_mixes_values(tmp_path):
+    with pytest.raises(DataError, match="a column of the frame mixes values"):
+        find({None: pd.DataFrame({"v": ["a", 1]})}, tmp_path)
+
+
+def truncated(folder):
+    pq.write_table(TABLE, folder / "whole")
+    return (folder / "whole").read_bytes()[:-20]
+
+
+@pytest.mark.parametrize(
+    ("content", "received"),
+    [
+        (lambda _: b"", "Empty CSV file"),
+        (lambda _: b"\n\n", "cannot infer number of columns"),
+        (truncated, "Parquet"),
+        (lambda _: b"PAR1 and nothing that is Parquet", "Parquet"),
+    ],
+    ids=["empty", "blank", "truncated Parquet", "no Parquet"],
+)
+def test_a_file_that_cannot_be_read_is_named(content, received, tmp_path):
+    path = written(tmp_path / "broken", content(tmp_path))
+    with pytest.raises(DataError) as error:
+        schema(source(path))
+    assert parts(error)[:2] == (f"{path}: cannot be read", "a CSV file with a header, or a Parquet file")
+    assert received in error.value.received
+    with pytest.raises(DataError, match="cannot be read"):
+        list(chunks(source(path)))
+
+
+def test_text_that_is_not_utf8(tmp_path):
+    path = written(tmp_path / "a.csv", "a,b\nMüller,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"a\.csv: cannot be read") as error:
+        list(chunks(source(path)))
+    assert "invalid UTF8" in error.value.received
+
+
+def test_two_columns_of_one_name(tmp_path):
+    path = written(tmp_path / "a.csv", "a,b, a\n1,2,3\n")
+    with pytest.raises(DataError) as error:
+        schema(source(path))
+    assert parts(error) == (f"{path}: has two columns 'a'", "a name of its own for each column", "a, b, a")

@@ -1,0 +1,69 @@
+"""What the docs say is so: generated parts are up to date, examples are specs, links lead somewhere."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+from tfloom.feature_specs import FeatureSpec, discovery, json_schema, load_spec
+
+ROOT = Path(__file__).parents[1]
+PAGES = [path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]]
+
+
+def test_generated_docs_are_up_to_date():
+    done = subprocess.run(
+        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"run `make docs`: {done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p == "docs/spec.md" or p.startswith("docs/columns/")])
+def test_examples_are_specs(page):
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        values = yaml.safe_load(block)
+        FeatureSpec.model_validate({"columns": [{"name": "x", "kind": "hashed", "buckets": 2}]} | values)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#\s]+)", (ROOT / page).read_text())
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+@pytest.mark.parametrize("path", [path.relative_to(ROOT).as_posix() for path in (ROOT / "examples").glob("*.yaml")])
+def test_examples_load(path):
+    if path.endswith("_train.yaml"):
+        from tfloom.trainers.train_spec import load_train_spec
+
+        load_train_spec(ROOT / path)
+    else:
+        load_spec(ROOT / path)
+
+
+def test_the_schema_has_every_kind_and_no_loose_end():
+    schema = json_schema()
+    kinds = [item["$ref"].rpartition("/")[2] for item in schema["properties"]["columns"]["items"]["oneOf"]]
+    assert kinds == list(discovery.names("tfloom.feature_specs.columns"))
+    assert all(schema["$defs"][kind]["additionalProperties"] is False for kind in kinds)
+    references = set(re.findall(r'"#/\$defs/([^"]+)"', json.dumps(schema)))
+    assert references <= schema["$defs"].keys()
+
+
+def test_the_column_that_extending_shows(tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.DOTALL)
+    (tmp_path / "clipped.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    column = importlib.import_module("clipped").Clipped(name="x", low=0, high=1)
+    values = SimpleNamespace(scalar=lambda name: np.float32([-2, 0.5, 3, np.nan]))
+    np.testing.assert_array_equal(column.transform(values), np.float32([[0], [0.5], [1], [np.nan]]))

@@ -1,0 +1,5 @@
+"""`python -m tfloom`."""
+
+from tfloom.cli import main
+
+main()

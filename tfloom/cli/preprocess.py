@@ -1,0 +1,45 @@
+"""`tfloom preprocess`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfloom.cli._console import console, counts, progress_console, tensorflow
+from tfloom.cli._data import DataArgument, Eval, Test, Train, by_split
+from tfloom.feature_specs.spec import load_spec
+
+
+def command(
+    spec: Annotated[Path, typer.Argument(help="The feature spec, .yaml or .json.")],
+    data: DataArgument = None,
+    out: Annotated[Path, typer.Option("--output", "-o", help="The transform output to write.")] = Path("transformed"),
+    train: Train = None,
+    eval_: Eval = None,
+    test: Test = None,
+    max_rejected: Annotated[float, typer.Option(help="The share of rows that may be rejected.")] = 0.01,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write the materialised rows as Parquet too.")] = False,
+    beam: Annotated[
+        list[str] | None, typer.Option("--beam", help="A pipeline option of Beam, such as --beam=--runner=FlinkRunner.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over an output that is there.")] = False,
+) -> None:
+    """Materialise raw data by a spec: learn from the train split, transform every row."""
+    named = by_split(data, train, eval_, test)
+    read = load_spec(spec)
+    began = time.perf_counter()
+    with progress_console.status("preprocessing"):
+        with tensorflow():
+            from tfloom import api
+        output = api.preprocess(
+            read, named, out, overwrite=overwrite, max_rejected=max_rejected, parquet=parquet, beam_options=beam or ()
+        )
+    report = output.report
+    console.print("rows: " + counts(report["rows"].items()))
+    console.print("splits: " + counts(report["splits"].items()))
+    for reason, n in report["reasons"].items():
+        console.print(f"rejected: {n:,} x {reason}")
+    console.print(f"written: {out} in {time.perf_counter() - began:.0f} s")

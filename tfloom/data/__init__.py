@@ -1,0 +1,1 @@
+"""Sample data: real flights and digits, and seeded tables. Nothing here imports TensorFlow."""

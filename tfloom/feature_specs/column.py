@@ -1,0 +1,246 @@
+"""What every kind of feature column says about itself, in the four stages ingest, transform, encode and augment."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Protocol
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from tfloom.feature_specs.errors import SpecError
+from tfloom.feature_specs.features import Categorical, Feature
+from tfloom.feature_specs.inputs import Dtype, Input
+
+Name = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")
+
+Buckets = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""How many ids a column has. Ids are int64, but what TensorFlow makes of them (tf.one_hot) counts them in int32."""
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """How a column is materialised, one feature of a tf.Example.
+
+    dtype "float32" with a dimension D: [B, D]. dtype "int64" without one: ids, any number a row; -1 is
+    out-of-vocabulary, and the right padding where a batch of them is made dense. dtype "bytes": [B].
+    """
+
+    dtype: Dtype
+    dimension: int | None = None
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A trained variable that `encode` reads: its shape, and the normal distribution about 0 that it starts from.
+
+    truncated: nothing beyond twice the standard deviation.
+    """
+
+    shape: tuple[int, ...]
+    stddev: float
+    truncated: bool = True
+
+
+class Values(Protocol):
+    """What a column's `transform` may read."""
+
+    columns: Mapping[str, Column]
+
+    def ragged(self, name: str) -> Any:
+        """An input as it was parsed: RaggedTensor [B, None]; a missing value is an empty row."""
+
+    def scalar(self, name: str) -> Any:
+        """A float input: float32 [B], NaN where missing."""
+
+    def categorical(self, name: str) -> Any:
+        """A string or int input without '' and -1, which a tf.feature_column drops: ragged [B, None]."""
+
+    def seconds(self, name: str) -> Any:
+        """A string or int input of times: seconds since 1970, int64 [B], calendar.MISSING where there is no time."""
+
+    def key(self, name: str) -> Any:
+        """A string or int input by which rows are told apart, as text: string [B], '' where missing."""
+
+    def column(self, name: str) -> Any:
+        """Another column, transformed."""
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives; it is called once, however many columns ask for it by this name."""
+
+
+class Column(BaseModel):
+    """A named column of a feature spec: a frozen value that knows what it reads and what becomes of it.
+
+    A kind derives from it, one file a kind; the file's name is the kind's name.
+
+    name: what it is called in `of`, in the groups and in the transform output; it starts with a letter, and has
+      letters, digits, `_`, `.` and `-`.
+    source: the input it reads; left out, the one of its own name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    accepts: ClassVar[tuple[Dtype, ...]] = ()
+    """The dtypes its inputs may have; where the data leaves a choice, the first. See `accepted`."""
+
+    reads_many: ClassVar[bool] = False
+    """Whether its inputs may be multi-valued."""
+
+    file_fields: ClassVar[tuple[str, ...]] = ()
+    """Its fields that name a file; a relative path there starts at the spec's folder."""
+
+    name: str = Name
+    kind: str
+
+    # -- what it reads ------------------------------------------------------------------------------------------
+
+    def inputs(self) -> tuple[str, ...]:
+        """The inputs it reads itself, not those of the columns it is made of."""
+        return (getattr(self, "source", None) or self.name,)
+
+    def parents(self) -> tuple[str, ...]:
+        """The columns it is made of."""
+        return ()
+
+    def accepted(self, name: str) -> tuple[Dtype, ...]:
+        """The dtypes that this input of its may have, where they are not the same for all of them."""
+        return self.accepts
+
+    def needs_value(self, name: str) -> bool:
+        """Whether a row without a value of this input cannot be transformed, and so is rejected."""
+        return False
+
+    def check(self, columns: Mapping[str, Column]) -> None:
+        """Raise SpecError where it does not fit the other columns, those it is made of above all."""
+
+    def check_inputs(self, inputs: Mapping[str, Input]) -> None:
+        """Raise SpecError where it cannot read its inputs; before they are resolved some may be open, or absent."""
+        for name in self.inputs():
+            if not self.reads_many and name in inputs and (inputs[name].multi_valued or inputs[name].delimiter):
+                raise SpecError(
+                    f"columns.{self.name}: {self.kind} cannot read {name!r}, which is multi-valued",
+                    expected="an input with one value a row",
+                    received="any number of values a row",
+                )
+
+    # -- ingest: Python over Arrow, before any graph --------------------------------------------------------------
+
+    def ingest(self, values: pa.Array) -> tuple[pa.Array, Mapping[int, str]]:
+        """Turn what lies in the data into what a client sends; also the reason for each row that cannot be."""
+        return values, {}
+
+    def chunk_rows(self) -> int | None:
+        """How many rows to ingest at once, where they become far larger than they lie in the data; None: any number."""
+        return None
+
+    # -- transform: the graph that is materialised and served -----------------------------------------------------
+
+    @property
+    def transformed_type(self) -> Transformed | None:
+        """How it is materialised; None where it has nothing of its own (an indicator of another column)."""
+        raise NotImplementedError
+
+    def transform(self, values: Values) -> Any:
+        """Its TensorFlow ops: float32 [B, D], ragged int64 [B, None] or string [B], as `transformed_type` says."""
+        raise NotImplementedError
+
+    def learned_vocabulary(self) -> str | None:
+        """The name of the vocabulary it learns, whose size `num_buckets` is told."""
+        return None
+
+    def words(self) -> tuple[str, ...]:
+        """What its ids stand for, in their order, where the spec says it; for people, no model sees it."""
+        return ()
+
+    def num_buckets(self, vocabulary_size: int) -> int | None:
+        """The number of its ids, where it has ids; `vocabulary_size` is that of its learned vocabulary, else 0."""
+        return None
+
+    # -- encode: into the model -----------------------------------------------------------------------------------
+
+    @property
+    def materialised(self) -> str:
+        """The materialised column that `encode` reads: its own name, or the name of the column it is made of."""
+        return self.name
+
+    def variables(self, num_buckets: Mapping[str, int]) -> dict[str, Variable]:
+        """The variables it trains, by name; `num_buckets` is that of every categorical column."""
+        return {}
+
+    @classmethod
+    def feature_type(cls) -> type:
+        """The typed feature that `encode` gives: what it is annotated with."""
+        return typing.get_type_hints(cls.encode)["return"]
+
+    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Feature:
+        """The materialised value of a batch -> a typed feature. Ids come as int64 [B, T], right-padded with -1."""
+        raise NotImplementedError
+
+    # -- the same in tf.feature_column ----------------------------------------------------------------------------
+
+    def raw_feature_column(self, columns: Mapping[str, Column], inputs: Mapping[str, Input]) -> Any:
+        """The tf.feature_column over raw rows that means the same; `inputs` are resolved.
+
+        Raises SpecError where there is none, with why.
+        """
+        raise SpecError(f"columns.{self.name}: {self.kind} has no tf.feature_column over raw rows")
+
+    def transformed_feature_column(self, columns: Mapping[str, Column], num_buckets: Mapping[str, int]) -> Any:
+        """The tf.feature_column over the transform output, for Estimators. Raises SpecError where there is none."""
+        raise SpecError(f"columns.{self.name}: {self.kind} has no tf.feature_column over transformed rows")
+
+
+class CategoricalColumn(Column):
+    """A column whose transformed value is ids."""
+
+    accepts: ClassVar[tuple[Dtype, ...]] = ("string", "int64")
+    reads_many: ClassVar[bool] = True
+
+    @property
+    def transformed_type(self) -> Transformed:
+        return Transformed("int64")
+
+    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Categorical:
+        return Categorical(value, num_buckets[self.name])
+
+    def transformed_feature_column(self, columns: Mapping[str, Column], num_buckets: Mapping[str, int]) -> Any:
+        import tensorflow as tf
+
+        return tf.feature_column.categorical_column_with_identity(self.name, num_buckets[self.name])
+
+
+class DerivedColumn(Column):
+    """A column that encodes another: nothing of its own is materialised.
+
+    That other one has ids, unless the kind's `check` asks for something else.
+
+    of: the categorical column whose ids it reads.
+    """
+
+    of: str = Name
+
+    def inputs(self) -> tuple[str, ...]:
+        return ()
+
+    def parents(self) -> tuple[str, ...]:
+        return (self.of,)
+
+    def check(self, columns: Mapping[str, Column]) -> None:
+        if not isinstance(columns[self.of], CategoricalColumn):
+            raise SpecError(
+                f"columns.{self.name}.of: {self.of!r} has no ids",
+                expected="a categorical column, one of: "
+                + ", ".join(sorted(n for n, c in columns.items() if isinstance(c, CategoricalColumn))),
+                received=f"{self.of!r}, which is {columns[self.of].kind}",
+            )
+
+    @property
+    def transformed_type(self) -> None:
+        return None
+
+    @property
+    def materialised(self) -> str:
+        return self.of

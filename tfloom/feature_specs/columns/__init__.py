@@ -1,0 +1,1 @@
+"""The kinds of feature column, one file a kind."""

@@ -1,0 +1,203 @@
+"""`easyrec`: an EasyRec pipeline config, in the text format of protocol buffers.
+
+Its feature_config becomes columns, the feature groups of its model_config groups. What a column of ours cannot say is
+left out, with the reason, and so is every field that is not about columns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfloom.feature_specs.converters import _text_format
+from tfloom.feature_specs.converters._text_format import Message
+from tfloom.feature_specs.converters._writer import RefusedError, Writer
+from tfloom.feature_specs.draft import Draft
+
+_LOG1P = ("tf.math.log1p", "tf.log1p")
+_DTYPES = {"INT32": "int64", "INT64": "int64", "FLOAT": "float32", "DOUBLE": "float32", "STRING": "string"}
+
+
+def convert(source: str | Path) -> Draft:
+    """The spec of a config file. Raises SpecError where it is none, or where not one of its features can be said."""
+    config = _text_format.read(Path(source))
+    data, model = config.get("data_config", Message()), config.get("model_config", Message())
+    features = [f for one in config.messages("feature_config") for f in one.messages("features")]
+    features += config.messages("feature_configs")
+    groups = model.messages("feature_groups")
+    writer = _Writer(data.messages("input_fields"), features, groups)
+    for feature in features:
+        for name, inputs in _shared(feature):
+            writer.write(feature, name, inputs)
+        writer.unsaid(feature, _name(feature))
+    members = {group: names for one in groups for group, names in writer.members(one)}
+    labels = list(writer.labels(data, model))
+    writer.unsaid(data, "data_config")
+    writer.unsaid(model, "model_config")
+    writer.left_out |= dict.fromkeys(config.unread(), "it is not about columns")
+    return writer.draft("an EasyRec config with feature_config or feature_configs", "From an EasyRec config.",
+                        members, labels)  # fmt: skip
+
+
+def _name(feature: Message) -> str:
+    return str(feature.get("feature_name") or feature.get("input_names", ""))
+
+
+def _shared(feature: Message) -> Iterator[tuple[str, list[str]]]:
+    """(name, inputs) of a feature, and of each input that `shared_names` gives the same config."""
+    yield _name(feature), feature.all("input_names")
+    yield from ((name, [name]) for name in feature.all("shared_names"))
+
+
+class _Writer(Writer):
+    """Writes features: their values under their own name, their embedding beside it."""
+
+    def __init__(self, fields: list[Message], features: list[Message], groups: list[Message]) -> None:
+        super().__init__()
+        self._fields = {field.get("input_name"): field for field in fields}
+        self._embedded: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._tables = Counter(feature.get("embedding_name") for feature in features for _ in _shared(feature))
+        # A cross takes the text of a number, so that every column over that input has to.
+        combos = [feature for feature in features if feature.get("feature_type") == "ComboFeature"]
+        self._texts = {name for feature in combos for name in feature.all("input_names")}
+        deep = [group for group in groups if group.get("wide_deep", "DEEP") != "WIDE"]
+        self._deep = {name for group in deep for name in group.all("feature_names")} if groups else None
+
+    def write(self, feature: Message, name: str, inputs: list[str]) -> None:
+        """A feature's columns; where there are none, `left_out` says why."""
+        kind = str(feature.get("feature_type", "IdFeature"))
+        try:
+            if kind not in _KINDS:
+                raise RefusedError(f"there is no kind for {kind}")
+            if feature.get("ev_params") is not None:
+                raise RefusedError("its ev_params, a table that grows, cannot be said")
+            for one in inputs:
+                if self._fields and one not in self._fields:
+                    raise RefusedError(f"it reads {one}, which is none of the input_fields")
+            told = _KINDS[kind](self, feature, name, inputs)
+            self._names[name] = self.add(name, told)
+        except RefusedError as refused:
+            self.left_out[name] = str(refused)
+            feature.get("embedding_dim"), feature.get("combiner"), feature.get("embedding_name")
+            return
+        dimension, combiner = feature.get("embedding_dim", 0), feature.get("combiner", "sum")
+        if told["kind"] == "numeric":
+            if dimension:
+                self.left_out[f"{name}.embedding_dim"] = "a number has no table, and is written as it is"
+        elif dimension and (self._deep is None or name in self._deep):
+            embedded = {"kind": "embedded", "of": self._names[name], "dimension": dimension, "combiner": combiner}
+            try:
+                self._embedded[name] = self.add(f"{name}_embedding", embedded)
+            except RefusedError as refused:
+                self.left_out[f"{name}_embedding"] = str(refused)
+        if (table := feature.get("embedding_name")) and self._tables[table] > 1:
+            self.left_out[f"{name}.embedding_name"] = f"it has a table of its own, and shares none called {table}"
+
+    def unsaid(self, message: Message, place: str) -> None:
+        """List the fields that no method here has asked for."""
+        if place not in self.left_out:
+            self.left_out |= {f"{place}.{field}": "it cannot be said" for field in message.unread()}
+
+    def members(self, group: Message) -> Iterator[tuple[str, list[str]]]:
+        """The groups that a feature group is: what a deep part reads, what a wide one does."""
+        name, part = str(group.get("group_name")), group.get("wide_deep", "DEEP")
+        features = [one for one in group.all("feature_names") if one in self._names]
+        for absent in sorted({*group.all("feature_names")} - {*self._names} - {*self.left_out}):
+            self.left_out[f"{name}.{absent}"] = "there is no feature of this name"
+        if part != "WIDE":
+            yield name, [self._embedded.get(one, self._names[one]) for one in features]
+        if part != "DEEP":
+            yield name if part == "WIDE" else f"{name}_wide", [self._names[one] for one in features]
+        self.unsaid(group, name)
+
+    def labels(self, data: Message, model: Message) -> Iterator[dict[str, Any]]:
+        """The label, where there is one and its loss says what it is."""
+        names = data.all("label_fields")
+        loss, classes = model.get("loss_type", "CLASSIFICATION"), model.get("num_class", 1)
+        read = {one for name in self._names for one in (name, self.columns[self._names[name]].get("source"))}
+        if len(names) == 1 and names[0] not in read | {*self.inputs} and loss in ("CLASSIFICATION", "L2_LOSS"):
+            two = {"positive": 1, "negative": 0} if classes == 1 else {"classes": classes}
+            yield {"name": names[0]} | (two if loss == "CLASSIFICATION" else {})
+            return
+        self.left_out |= {f"label_fields.{name}": "what is to be learned of it is not told" for name in names}
+
+    # -- inputs -----------------------------------------------------------------------------------------------------
+
+    def _read(self, name: str, dtype: str | None, delimiter: str | None = None) -> str:
+        """An input as EasyRec has it, or as the `dtype` that a feature makes of it."""
+        field = self._fields.get(name, Message())
+        typed = str(field.get("input_type", "STRING"))
+        if typed not in _DTYPES:
+            raise RefusedError(f"it reads {name}, whose input_type is {typed}")
+        if dtype == "string" and _DTYPES[typed] == "float32":
+            raise RefusedError(f"it reads the text of {name}, a float")
+        if (default := field.get("default_val") or ("" if typed == "STRING" else "0")) and dtype != "float32":
+            self.left_out[f"{name}.default_val"] = f"a missing value is absent, and not {default}"
+        split = {} if delimiter is None else {"delimiter": delimiter}
+        return self.input(name, dtype or _DTYPES[typed], **split)
+
+    def _ids(self, feature: Message, source: str, delimiter: str | None) -> dict[str, Any]:
+        integers = _DTYPES.get(self._fields.get(source, Message()).get("input_type", "STRING")) == "int64"
+        dtype = "int64" if integers and source not in self._texts else "string"
+        entries, path = feature.all("vocab_list"), feature.get("vocab_file")
+        if buckets := feature.get("hash_bucket_size"):
+            return {"kind": "hashed", "source": self._read(source, dtype, delimiter), "buckets": buckets}
+        if entries or path:
+            given = {"vocabulary": [str(one) for one in entries]} if entries else {"vocabulary_file": str(path)}
+            source = self._read(source, dtype, delimiter)
+            return {"kind": "vocabulary", "source": source, "default": 0} | given
+        if buckets := feature.get("num_buckets"):
+            source = self._read(source, "int64", delimiter)
+            return {"kind": "identity", "source": source, "buckets": buckets, "default": 0}
+        raise RefusedError("it has neither hash_bucket_size, num_buckets, vocab_list nor vocab_file")
+
+    # -- one method for each type of feature ------------------------------------------------------------------------
+
+    def _id(self, feature: Message, name: str, inputs: list[str]) -> dict[str, Any]:
+        return self._ids(feature, inputs[0], None)
+
+    def _tag(self, feature: Message, name: str, inputs: list[str]) -> dict[str, Any]:
+        if len(inputs) > 1 or feature.get("kv_separator"):
+            raise RefusedError("its tags have weights, and there is no kind for them")
+        return self._ids(feature, inputs[0], feature.get("separator", "|"))
+
+    def _raw(self, feature: Message, name: str, inputs: list[str]) -> dict[str, Any]:
+        if feature.get("raw_input_dim", 1) != 1 or feature.get("seq_multi_sep"):
+            raise RefusedError("it has several numbers a row, and a number is one")
+        normalizer = feature.get("normalizer_fn")
+        low, high = feature.get("min_val", 0.0), feature.get("max_val", 0.0)
+        boundaries, buckets = sorted(feature.all("boundaries")), feature.get("num_buckets", 0)
+        if normalizer is not None and (normalizer not in _LOG1P or boundaries or high > low):
+            raise RefusedError(f"its normalizer_fn, {normalizer}, cannot be said")
+        source = self._read(inputs[0], "float32" if inputs[0] not in self._texts else "string")
+        default = self._fields.get(inputs[0], Message()).get("default_val") or 0
+        if high > low and (boundaries or buckets > 1):
+            shares = boundaries or [i / buckets for i in range(buckets)]
+            boundaries = [low + (high - low) * share for share in shares]
+        if boundaries:
+            self.left_out[f"{inputs[0]}.default_val"] = f"a missing value is in the last bucket, and not {default}"
+            return {"kind": "bucketized", "source": source, "boundaries": boundaries}
+        if high > low:
+            self.left_out[f"{name}.min_val"] = f"the number is not scaled, to (x - {low}) / {high - low}"
+        log1p = {"log1p": True} if normalizer else {}
+        return {"kind": "numeric", "source": source, "missing": float(default)} | log1p
+
+    def _combo(self, feature: Message, name: str, inputs: list[str]) -> dict[str, Any]:
+        if feature.get("combo_join_sep"):
+            raise RefusedError("its combo_join_sep, a hash of the joined texts, cannot be said")
+        separators = feature.all("combo_input_seps") or [""] * len(inputs)
+        # TensorFlow crosses what is split, and so sparse, before what is not.
+        parts = sorted(zip(inputs, separators, strict=True), key=lambda part: not part[1])
+        of = [{"input": self._read(one, "string", separator or None)} for one, separator in parts]
+        return {"kind": "crossed", "of": of, "buckets": feature.get("hash_bucket_size")}
+
+
+_KINDS: Mapping[str, Callable[[_Writer, Message, str, list[str]], dict[str, Any]]] = {
+    "IdFeature": _Writer._id,
+    "TagFeature": _Writer._tag,
+    "RawFeature": _Writer._raw,
+    "ComboFeature": _Writer._combo,
+}

@@ -1,0 +1,178 @@
+"""`feature_columns`: tf.feature_column objects, given as module:attribute.
+
+The attribute is a list of columns, a mapping of group names to lists, the two lists of a wide and a deep part, or a
+function without arguments that returns one of these. What a column of ours cannot say is left out, with the reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfloom.feature_specs.converters._writer import RefusedError, Writer
+from tfloom.feature_specs.draft import Draft
+from tfloom.feature_specs.errors import SpecError, nearest
+
+
+def convert(source: Any) -> Draft:
+    """The spec of tf.feature_columns: the objects themselves, or where they are, as module:attribute.
+
+    Raises SpecError where there are none, or where not one of them can be said.
+    """
+    columns = _loaded(source) if isinstance(source, str) else source
+    groups = _groups(columns() if callable(columns) else columns)
+    writer = _Writer()
+    members = {
+        group: [name for column in columns if (name := writer.write(column)) is not None]
+        for group, columns in groups.items()
+    }
+    remark = "From tf.feature_column objects. An input that holds several values a row needs multi_valued: true."
+    return writer.draft("tf.feature_column objects", remark, members)
+
+
+def _loaded(place: str) -> Any:
+    """module:attribute, the module from the folder that one is in, or installed."""
+    module, _, attribute = place.partition(":")
+    if not module or not attribute:
+        raise SpecError("convert: is not module:attribute", expected="such as census.columns:build", received=place)
+    if "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise SpecError(f"convert: cannot import {module}", expected="a module of this folder, or an installed one",
+                        received=str(error)) from None  # fmt: skip
+    if not hasattr(found, attribute):
+        names = [name for name in vars(found) if not name.startswith("_")]
+        raise SpecError(f"convert: {module} has no {attribute!r}", expected=nearest(attribute, names),
+                        received=repr(attribute))  # fmt: skip
+    return getattr(found, attribute)
+
+
+def _groups(columns: Any) -> dict[str, list[Any]]:
+    """By group; a plain list is one nameless group, which the spec does not have to say."""
+    if isinstance(columns, Mapping):
+        return {str(group): list(members) for group, members in columns.items()}
+    if not isinstance(columns, Iterable):
+        raise SpecError("convert: is no list of columns", expected="tf.feature_column objects",
+                        received=repr(columns)[:80])  # fmt: skip
+    columns = list(columns)
+    if len(columns) == 2 and all(isinstance(one, list) for one in columns):
+        return {"wide": columns[0], "deep": columns[1]}
+    return {"features": columns}
+
+
+class _Writer(Writer):
+    """Writes columns, those they are made of first, each once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: dict[Any, str] = {}
+
+    def write(self, column: Any) -> str | None:
+        """The name of the column of ours that is the same; None where there is none, and `left_out` says why."""
+        try:
+            return self._name(column)
+        except RefusedError as refused:
+            self.left_out[getattr(column, "name", repr(column)[:80])] = str(refused)
+            return None
+
+    def _name(self, column: Any) -> str:
+        if column not in self._names:
+            self._names[column] = self.add(column.name, self._told(column))
+        return self._names[column]
+
+    def _told(self, column: Any) -> dict[str, Any]:
+        of_kind = _KINDS.get(type(column).__name__)
+        if of_kind is None:
+            raise RefusedError(f"there is no kind for {type(column).__name__}")
+        return of_kind(self, column)
+
+    # -- one method for each kind -----------------------------------------------------------------------------------
+
+    def _numeric(self, column: Any) -> dict[str, Any]:
+        _only(column, shape=(1,), normalizer_fn=None)
+        (default,) = column.default_value or (None,)
+        return {"kind": "numeric", "source": column.key} | ({} if default is None else {"missing": float(default)})
+
+    def _bucketized(self, column: Any) -> dict[str, Any]:
+        _only(column.source_column, shape=(1,), normalizer_fn=None, default_value=None)
+        return {"kind": "bucketized", "source": column.source_column.key,
+                "boundaries": [float(b) for b in column.boundaries]}  # fmt: skip
+
+    def _vocabulary(self, column: Any, entries: dict[str, Any]) -> dict[str, Any]:
+        oov = {"oov_buckets": column.num_oov_buckets} if column.num_oov_buckets else {}
+        if not oov and column.default_value not in (-1, None):
+            oov = {"default": column.default_value}
+        source = self.input(column.key, "int64" if column.dtype.is_integer else "string")
+        return {"kind": "vocabulary", "source": source} | entries | oov
+
+    def _vocabulary_list(self, column: Any) -> dict[str, Any]:
+        return self._vocabulary(column, {"vocabulary": list(column.vocabulary_list)})
+
+    def _vocabulary_file(self, column: Any) -> dict[str, Any]:
+        path = Path(column.vocabulary_file)
+        lines = len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else None
+        if column.vocabulary_size not in (None, lines):
+            raise RefusedError(
+                f"it reads {column.vocabulary_size} lines of {path}, and a vocabulary_file is read whole"
+            )
+        return self._vocabulary(column, {"vocabulary_file": str(path.resolve())})
+
+    def _hashed(self, column: Any) -> dict[str, Any]:
+        source = self.input(column.key, "int64" if column.dtype.is_integer else "string")
+        return {"kind": "hashed", "source": source, "buckets": column.hash_bucket_size}
+
+    def _identity(self, column: Any) -> dict[str, Any]:
+        default = {} if column.default_value is None else {"default": column.default_value}
+        source = self.input(column.key, "int64")
+        return {"kind": "identity", "source": source, "buckets": column.number_buckets} | default
+
+    def _crossed(self, column: Any) -> dict[str, Any]:
+        of = [{"input": self.input(k, "string")} if isinstance(k, str) else self._part(k) for k in column.keys]
+        key = {} if column.hash_key is None else {"hash_key": column.hash_key}
+        return {"kind": "crossed", "of": of, "buckets": column.hash_bucket_size} | key
+
+    def _indicator(self, column: Any) -> dict[str, Any]:
+        return {"kind": "indicator", "of": self._part(column.categorical_column)}
+
+    def _embedded(self, column: Any) -> dict[str, Any]:
+        _only(column, ckpt_to_load_from=None, trainable=True)
+        started = column.initializer.get_config()
+        if started.get("mean") != 0 or not math.isclose(started.get("stddev", 0), column.dimension**-0.5):
+            self.left_out[f"{column.name}.initializer"] = "a table starts as embedding_column's own default has it"
+        norm = {} if column.max_norm is None else {"max_norm": float(column.max_norm)}
+        return {"kind": "embedded", "of": self._part(column.categorical_column), "dimension": column.dimension,
+                "combiner": column.combiner} | norm  # fmt: skip
+
+    def _part(self, column: Any) -> str:
+        try:
+            return self._name(column)
+        except RefusedError as refused:
+            raise RefusedError(f"of {column.name}: {refused}") from None
+
+
+def _only(column: Any, **values: Any) -> None:
+    """Refuse a column whose fields have other values than these, which are all that we can say."""
+    for field, value in values.items():
+        if (found := getattr(column, field)) != value:
+            told = getattr(found, "__name__", "a function") if callable(found) else repr(found)
+            raise RefusedError(f"its {field}, {told}, cannot be said")
+
+
+_KINDS: Mapping[str, Callable[[_Writer, Any], dict[str, Any]]] = {
+    "NumericColumn": _Writer._numeric,
+    "BucketizedColumn": _Writer._bucketized,
+    "VocabularyListCategoricalColumn": _Writer._vocabulary_list,
+    "VocabularyFileCategoricalColumn": _Writer._vocabulary_file,
+    "HashedCategoricalColumn": _Writer._hashed,
+    "IdentityCategoricalColumn": _Writer._identity,
+    "CrossedColumn": _Writer._crossed,
+    "IndicatorColumn": _Writer._indicator,
+    "EmbeddingColumn": _Writer._embedded,
+}
+"""By the name of the class, so that this module reads them without importing TensorFlow."""

@@ -1,0 +1,232 @@
+"""The three kinds of directory in which the rooms meet: transform output, model and export."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tfloom.feature_specs.errors import ArtefactError
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.feature_specs.validation import load
+
+ORIGIN = "__origin__"
+"""The feature of every materialised row that says where it came from: ``<source>:<row>``, rows counted from 0."""
+
+
+@dataclass(frozen=True)
+class TransformOutput:
+    """What preprocessing made: materialised rows and the graph that made them."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> TransformOutput:
+        """Raises ArtefactError where `path` is no transform output."""
+        return cls(
+            _opened(path, "a transform output", "tfloom preprocess", "report.json", "transform_fn/saved_model.pb")
+        )
+
+    @cached_property
+    def spec(self) -> FeatureSpec:
+        """The spec, with every input resolved against the data."""
+        return load(self.path / "feature_spec.json", FeatureSpec)
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """Rows, splits, rejected, num_buckets and fingerprint."""
+        return _json(self.path / "report.json")
+
+    @property
+    def num_buckets(self) -> dict[str, int]:
+        """The number of ids of every categorical column."""
+        return dict(self.report["num_buckets"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Names this output: a hash of its spec, its graph and its examples' names."""
+        return str(self.report["fingerprint"])
+
+    def examples(self, split: str) -> list[str]:
+        """The gzip TFRecord files of a split, in the order of the data. Raises ArtefactError where it has no rows."""
+        found = sorted(str(path) for path in (self.path / "examples").glob(f"{split}-*.tfrecord.gz"))
+        if not found:
+            raise ArtefactError(f"{self.path}: the split {split!r} has no rows",
+                                expected=f"one of {', '.join(k for k, n in self.report['splits'].items() if n)}",
+                                received=repr(split))  # fmt: skip
+        return found
+
+
+@dataclass(frozen=True)
+class ModelDirectory:
+    """What training made: checkpoints, and where it learned."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> ModelDirectory:
+        """Raises ArtefactError where `path` is no model."""
+        return cls(_opened(path, "a model", "tfloom train", "train_spec.json", "provenance.json"))
+
+    @cached_property
+    def spec(self) -> FeatureSpec:
+        """The spec of the transform output it learned from."""
+        return load(self.path / "feature_spec.json", FeatureSpec)
+
+    @property
+    def transformed(self) -> TransformOutput:
+        """The transform output it learned from. Raises ArtefactError where that is gone or was made anew since."""
+        provenance = _json(self.path / "provenance.json")
+        output = TransformOutput.open(os.path.normpath(self.path / provenance["transformed"]))
+        if output.fingerprint != provenance["fingerprint"]:
+            raise ArtefactError(f"{output.path}: is not the transform output that {self.path} learned from",
+                                expected=f"fingerprint {provenance['fingerprint'][:12]}",
+                                received=output.fingerprint[:12])  # fmt: skip
+        return output
+
+    def read(self, name: str) -> Any:
+        """A JSON file of it, such as metrics.json."""
+        return _json(self.path / name)
+
+
+@dataclass(frozen=True)
+class ExportDirectory:
+    """One version of an exported model: a SavedModel and what proves it."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> ExportDirectory:
+        """The newest version where `path` holds versions. Raises ArtefactError where it is no export."""
+        path = Path(path)
+        versions = [p for p in path.iterdir() if p.is_dir() and p.name.isdigit()] if path.is_dir() else []
+        newest = max(versions, key=lambda p: int(p.name), default=path)
+        return cls(_opened(newest, "an export", "tfloom export", "saved_model.pb", "feature_spec.json"))
+
+    @cached_property
+    def spec(self) -> FeatureSpec:
+        """The spec of what it was trained on."""
+        return load(self.path / "feature_spec.json", FeatureSpec)
+
+    @property
+    def name(self) -> str:
+        """What clients call the model: the name of the folder with its versions, or its own where it is no version."""
+        path = self.path.resolve()
+        return path.parent.name if path.name.isdigit() else path.name
+
+    @property
+    def model_card(self) -> dict[str, Any]:
+        """Where it came from and where it was tried."""
+        return dict(_json(self.path / "model_card.json"))
+
+    def named(self, entry: str) -> Path:
+        """A directory that the model card names relative to the export."""
+        return Path(os.path.normpath(self.path / self.model_card[entry]))
+
+
+@contextlib.contextmanager
+def whole_or_absent(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+    """A folder to write in, beside `path`, which becomes `path` on leaving and vanishes on an error.
+
+    Raises ArtefactError at once where `path` is there and is not to be overwritten, or where no folder can be.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise ArtefactError(f"{path}: is there already", expected="a new path, or --overwrite", received=str(path))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise no_folder(path, error) from None
+    staging.chmod(0o755)
+    try:
+        yield staging
+        replace(staging, path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def replace(staging: Path, path: Path) -> None:
+    """Rename a finished folder into place; an older one there steps aside first and is then removed."""
+    if path.exists():
+        older = Path(tempfile.mkdtemp(prefix=f".{path.name}-older-", dir=path.parent))
+        path.rename(older / path.name)
+        staging.rename(path)
+        shutil.rmtree(older)
+    else:
+        staging.rename(path)
+
+
+def fingerprint(path: Path) -> str:
+    """sha256 of a transform output's spec, graph and example files (names and sizes)."""
+    digest = hashlib.sha256((path / "feature_spec.json").read_bytes())
+    for file in sorted(p for p in (path / "transform_fn").rglob("*") if p.is_file()):
+        digest.update(str(file.relative_to(path)).encode())
+        # A graph's serialization is not canonical, and fingerprint.pb is of it; spec, vocabularies and variables are.
+        if file.name not in ("saved_model.pb", "fingerprint.pb"):
+            digest.update(file.read_bytes())
+    for file in sorted((path / "examples").iterdir()):
+        digest.update(f"{file.name}:{file.stat().st_size}".encode())
+    return digest.hexdigest()
+
+
+def no_folder(path: Path, error: OSError) -> ArtefactError:
+    """That no folder can be made at `path`."""
+    return ArtefactError(f"{path}: cannot be written", expected="the name of a new folder, in a folder to write in",
+                         received=error.strerror or str(error))  # fmt: skip
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file to write, beside `path`, which becomes `path` on leaving and vanishes on an error.
+
+    Raises ArtefactError where no file can be there.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise ArtefactError(f"{path}: cannot be written", expected="the name of a file, in a folder to write in",
+                            received=error.strerror or str(error)) from None  # fmt: skip
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Whole or not at all."""
+    with whole_file(path) as part:
+        part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ArtefactError(f"{path}: cannot be read", expected="a JSON file", received=str(error)) from None
+
+
+def _opened(path: str | os.PathLike[str], what: str, command: str, *files: str) -> Path:
+    path = Path(path)
+    for file in files:
+        if not (path / file).is_file():
+            raise ArtefactError(f"{path}: is not {what}" if path.exists() else f"{path}: there is no such folder",
+                                expected=f"{what}, as `{command}` writes it, with {file}",
+                                received=_listing(path))  # fmt: skip
+    return path
+
+
+def _listing(path: Path) -> str:
+    if not path.is_dir():
+        return "a file" if path.exists() else "nothing"
+    return "a folder with " + (", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing in it")

@@ -1,0 +1,1 @@
+"""From raw data and a spec to a transform output."""

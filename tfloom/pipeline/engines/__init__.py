@@ -1,0 +1,1 @@
+"""Engines: the same preprocessing_fn, run by different machinery."""

@@ -1,0 +1,104 @@
+"""tf.Transform on a Beam runner: Arrow RecordBatches in and out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
+
+from tfloom.feature_specs.directories import ORIGIN
+from tfloom.feature_specs.errors import TfloomError
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.feature_specs.split import SPLITS
+from tfloom.pipeline.ingest import ingest
+from tfloom.pipeline.preprocessing_fn import preprocessing_fn
+from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
+from tfloom.pipeline.sources import Source, chunks
+
+_ARROW = {tf.int64: pa.int64(), tf.float32: pa.float32(), tf.string: pa.binary()}
+
+
+def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequence[str], parquet: bool) -> None:
+    """Materialise `sources` by a resolved spec into `folder`: transform_fn, examples, accounts, rejected.
+
+    options: Beam's pipeline options, such as ``["--runner=DataflowRunner", ...]``; none runs in this process.
+    """
+    for name in ("examples", "accounts", "rejected"):
+        tf.io.gfile.makedirs(f"{folder}/{name}")
+    raw = spec.raw_feature_spec()
+    metadata = tft.DatasetMetadata.from_feature_spec(raw)
+    # What does not enter the graph passes by it: a label is no input of a served model.
+    passing = {label.name: pa.float32() if label.task == "regression" else pa.int64() for label in spec.labels}
+    passing |= {ORIGIN: pa.binary(), PLACE: pa.int64()}
+    types = {name: _ARROW[feature.dtype] for name, feature in raw.items()} | passing
+    adapter = tensor_adapter.TensorAdapterConfig(
+        pa.schema([pa.field(name, pa.list_(kind)) for name, kind in types.items()]),
+        tensor_representation_util.InferTensorRepresentationsFromSchema(metadata.schema),
+    )
+    with (
+        _as_raised(),
+        tempfile.TemporaryDirectory() as scratch,
+        tft_beam.Context(temp_dir=scratch, passthrough_keys=set(passing)),
+        _pipeline(options) as pipeline,
+    ):
+        parsed = pipeline | beam.Create(list(sources)) | beam.ParDo(_Ingest(spec, folder)).with_outputs("train", "all")
+        graph = (parsed.train, adapter) | tft_beam.AnalyzeDataset(preprocessing_fn(spec))
+        (rows, _) = ((parsed.all, adapter), graph) | tft_beam.TransformDataset(output_record_batches=True)
+        _ = rows | beam.Map(lambda pair: write_examples(pair[0], f"{folder}/examples", parquet))
+        _ = graph | tft_beam.WriteTransformFn(folder)
+
+
+def _pipeline(options: Sequence[str]) -> beam.Pipeline:
+    if options:
+        return beam.Pipeline(options=PipelineOptions(list(options)))
+    # By name: DirectRunner would first try a runner that it must download.
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    return beam.Pipeline(runner=FnApiRunner())
+
+
+@contextlib.contextmanager
+def _as_raised() -> Iterator[None]:
+    """An error of the data as it was raised, not logged with a traceback and raised anew with the name of a step."""
+    log = logging.getLogger("apache_beam.runners.common")
+    log.addFilter(_of_beam)
+    try:
+        yield
+    except TfloomError as error:
+        raise (error.__context__ if isinstance(error.__context__, TfloomError) else error) from None
+    finally:
+        log.removeFilter(_of_beam)
+
+
+def _of_beam(record: logging.LogRecord) -> bool:
+    return not isinstance(record.msg, TfloomError)
+
+
+class _Ingest(beam.DoFn):
+    """A source -> its parsed rows, chunk by chunk: all of them, and those of the training split for the analyzers."""
+
+    def __init__(self, spec: FeatureSpec, folder: str) -> None:
+        self.spec, self.folder = spec, folder
+
+    def process(self, source: Source) -> Iterator[Any]:
+        for chunk in chunks(source, self.spec.columns_read, self.spec.chunk_rows):
+            done = ingest(self.spec, chunk)
+            write_account(chunk, done, self.folder)
+            if done.rows.num_rows == 0:
+                continue
+            places = pa.array(place(done.splits, chunk)[:, None].tolist(), pa.list_(pa.int64()))
+            rows = done.rows.append_column(PLACE, places)
+            yield beam.pvalue.TaggedOutput("all", rows)
+            train = rows.filter(pa.array(done.splits == SPLITS.index("train")))
+            if train.num_rows:
+                yield beam.pvalue.TaggedOutput("train", train)

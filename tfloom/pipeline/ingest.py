@@ -1,0 +1,219 @@
+"""From raw rows to parsed rows: the value a client would send for every input, the labels, the split, the origin."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfloom.feature_specs import where
+from tfloom.feature_specs.column import Column
+from tfloom.feature_specs.columns.crossed import Crossed
+from tfloom.feature_specs.directories import ORIGIN
+from tfloom.feature_specs.inputs import Input
+from tfloom.feature_specs.numbers import numbers
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.feature_specs.split import SPLITS
+from tfloom.feature_specs.values import texts
+from tfloom.pipeline.sources import Chunk
+
+_MALFORMED = "another number of fields than the header"
+_ARROW = {"int64": pa.int64(), "float32": pa.float32(), "string": pa.binary(), "bytes": pa.binary()}
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of a chunk.
+
+    rows: the parsed rows: list columns of inputs, labels (one value, or NaN and -1 where missing and kept), ORIGIN.
+    splits: int8 [rows], index into SPLITS.
+    rejected: for each rejected row its origin, its reason and its values; `line` is yet to be told, for malformed CSV
+      it is the record (see Chunk).
+    account: rows in, out, filtered, unlabelled and rejected.
+    """
+
+    rows: pa.RecordBatch
+    splits: np.ndarray
+    rejected: tuple[dict[str, Any], ...]
+    account: Counter[str]
+
+
+def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
+    """Parse a chunk by a resolved spec.
+
+    labelled: without it labels, `where` and splits are left alone: rows to predict for, which need none of them.
+    """
+    rows, count = chunk.rows, chunk.rows.num_rows
+    table = {name: rows.column(name) for name in rows.schema.names}
+    taken = np.ones(count, bool)
+    if labelled and spec.where is not None:
+        taken = _bools(where.evaluate(where.parse(spec.where), table))
+    reasons: dict[int, str] = {}
+    parsed = {name: _parse(spec, name, table[name], reasons) for name in spec.input_names}
+    unlabelled = np.zeros(count, bool)
+    if labelled:
+        for label in spec.labels:
+            target, known = label.targets(table[label.input])
+            for row in np.flatnonzero(~_bools(known)):
+                reasons.setdefault(
+                    int(row), f"label {label.name}: {table[label.input][row].as_py()!r} is none of its values"
+                )
+            missing = _bools(pc.is_null(target)) & _bools(known)
+            if label.missing == "reject":
+                for row in np.flatnonzero(missing):
+                    reasons.setdefault(int(row), f"label {label.name}: {label.input} is missing")
+            elif label.missing == "drop":
+                unlabelled |= missing
+            fill = float("nan") if pa.types.is_floating(target.type) else -1
+            parsed[label.name] = _lists(pc.fill_null(target, pa.scalar(fill, target.type)))
+    origins = [f"{chunk.source.label}:{chunk.first_row + i}" for i in range(count)]
+    parsed[ORIGIN] = _lists(pa.array(origins, pa.binary()))
+    splits = np.zeros(count, np.int8)
+    if labelled:
+        splits = _splits(spec, chunk)
+        for row in np.flatnonzero(splits < 0):
+            value = table[spec.split.source][int(row)].as_py()  # type: ignore[union-attr]  # a hash splits every row
+            reasons.setdefault(int(row), f"split: {value!r} is no time")
+    bad = np.zeros(count, bool)
+    bad[list(reasons)] = True
+    bad &= taken
+    kept = taken & ~bad & ~unlabelled
+    rejected: list[dict[str, Any]] = [
+        {"origin": origins[row], "line": None, "reason": reasons[int(row)], "row": _plain(rows, int(row))}
+        for row in np.flatnonzero(bad)
+    ]
+    rejected += [
+        {
+            "origin": chunk.source.label,
+            "line": record,
+            "reason": _MALFORMED,
+            "row": text,
+        }
+        for record, text in chunk.malformed
+    ]
+    account = Counter({
+        "in": count + len(chunk.malformed), "out": int(kept.sum()), "filtered": int((~taken).sum()),
+        "unlabelled": int((taken & ~bad & unlabelled).sum()), "rejected": len(rejected),
+    })  # fmt: skip
+    batch = pa.RecordBatch.from_pydict(parsed).filter(pa.array(kept))
+    return Ingested(batch, splits[kept], tuple(rejected), account)
+
+
+def _parse(spec: FeatureSpec, name: str, values: pa.Array, reasons: dict[int, str]) -> pa.Array:
+    """One input as a list column; rows that cannot be are noted in `reasons`."""
+    declared = spec.inputs[name]
+    readers = [column for column in spec.columns if name in column.inputs()]
+    values = declared.without_na(values)
+    if declared.multi_valued:
+        return _multi_valued(name, declared, values, reasons)
+    result, bad = _cast(declared, values)
+    for column in {column.kind: column for column in readers}.values():  # those of a kind make the same of it
+        result, why = column.ingest(result)
+        for rejected, reason in why.items():
+            reasons.setdefault(rejected, reason)
+    for row in np.flatnonzero(_bools(bad)):
+        reasons.setdefault(int(row), f"{name}: {values[int(row)].as_py()!r} is no {declared.dtype}")
+    if (needed := _who_needs(name, declared, readers)) is not None:
+        for row in np.flatnonzero(_bools(pc.is_null(result))):
+            reasons.setdefault(int(row), f"{name} is missing, and {needed}")
+    return _lists(result)
+
+
+def _who_needs(name: str, declared: Input, readers: list[Column]) -> str | None:
+    for column in readers:
+        if column.needs_value(name):
+            return f"columns.{column.name} says nothing of missing values"
+    crossed = any(isinstance(column, Crossed) for column in readers)
+    if not declared.optional and (declared.dtype == "int64" or (declared.dtype == "string" and crossed)):
+        return f"inputs.{name} is not optional"
+    return None
+
+
+def _cast(declared: Input, values: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """(values, bad): null where missing."""
+    if declared.dtype == "float32":
+        # By way of float64: a text is rounded once, as a client's JSON number is.
+        result, bad = numbers(values, pa.float64())
+        return pc.cast(result, pa.float32(), safe=False), bad
+    if declared.dtype == "int64":
+        return numbers(values, pa.int64())
+    written = values if pa.types.is_binary(values.type) else pc.cast(texts(values), pa.binary())
+    return written, pa.array(np.zeros(len(values), bool))
+
+
+def _multi_valued(name: str, declared: Input, values: pa.Array, reasons: dict[int, str]) -> pa.Array:
+    if not pa.types.is_list(values.type):
+        values = pc.split_pattern(pc.cast(values, pa.string()), declared.delimiter or "|")
+    parents = pc.list_parent_indices(values)
+    flat = values.flatten()
+    if pa.types.is_string(flat.type):
+        flat = declared.without_na(pc.utf8_trim_whitespace(flat))
+    result, bad = _cast(declared, flat)
+    for index in np.flatnonzero(_bools(bad)):
+        row = parents[int(index)].as_py()
+        reasons.setdefault(row, f"{name}: {flat[int(index)].as_py()!r} is no {declared.dtype}")
+    valid = pc.is_valid(result)
+    if declared.dtype == "string":
+        valid = pc.and_(valid, pc.fill_null(pc.not_equal(result, b""), False))
+    counts = np.bincount(np.asarray(parents)[_bools(valid)], minlength=len(values))
+    return _from_counts(counts, result.filter(valid), declared)
+
+
+def _lists(values: pa.Array) -> pa.Array:
+    """[rows] -> list [rows], a null an empty list."""
+    counts = _bools(pc.is_valid(values)).astype(np.int64)
+    return _from_counts(counts, values.drop_null(), None)
+
+
+def _from_counts(counts: np.ndarray, flat: pa.Array, declared: Input | None) -> pa.Array:
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    if declared is not None:
+        flat = pc.cast(flat, _ARROW[str(declared.dtype)])
+    return pa.ListArray.from_arrays(pa.array(offsets), flat)
+
+
+def _splits(spec: FeatureSpec, chunk: Chunk) -> np.ndarray:
+    """int8 [rows], -1 where the rule cannot tell.
+
+    Of rows named train, those that the rule would hold out are eval where no eval was named.
+    """
+    count = chunk.rows.num_rows
+    if chunk.source.split in (None, "train+eval"):
+        rows = chunk.rows
+        of = getattr(spec.split, "of", None)
+        if of == () and spec.key:
+            rows = rows.select(list(spec.key))
+        assigned = spec.split.assign(rows)
+        return assigned if chunk.source.split is None else np.minimum(assigned, 1)
+    return np.full(count, SPLITS.index(chunk.source.split), np.int8)
+
+
+def _plain(rows: pa.RecordBatch, row: int) -> Mapping[str, Any]:
+    return {name: _json(rows.column(name)[row].as_py()) for name in rows.schema.names}
+
+
+def _json(value: Any) -> Any:
+    """A value of the data as strict JSON has it."""
+    if isinstance(value, bytes):
+        return {"b64": base64.b64encode(value[:300]).decode()}
+    if isinstance(value, Mapping):
+        return {str(key): _json(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_json(part) for part in value]
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def _bools(values: pa.Array) -> np.ndarray:
+    return np.asarray(pc.fill_null(values, False).to_numpy(zero_copy_only=False), bool)

@@ -1,0 +1,120 @@
+"""Materialise raw data by a spec: the job that `tfloom preprocess` runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfloom.feature_specs.directories import TransformOutput, fingerprint, whole_or_absent, write_json
+from tfloom.feature_specs.errors import DataError, SpecError
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.resolve import resolve
+from tfloom.pipeline.sources import Data, Source, find, line_numbers
+
+
+def preprocess(
+    spec: FeatureSpec,
+    data: Mapping[str | None, Data],
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    max_rejected: float = 0.01,
+    parquet: bool = False,
+    beam_options: Sequence[str] = (),
+) -> TransformOutput:
+    """Materialise `data` and write the transform output `out`, whole or not at all.
+
+    Args:
+      spec: what to make of a row.
+      data: by split: None where the spec's rule says, else `train`, `eval` or `test`.
+      max_rejected: the share of rows that may be rejected; more is an error, and the rejected ones are kept beside
+        `out`.
+      parquet: write the materialised rows as Parquet too.
+      beam_options: Beam's pipeline options; none runs on this machine.
+
+    Raises:
+      SpecError, DataError, ArtefactError: in three parts; then nothing is written.
+    """
+    spec.check_files()
+    with whole_or_absent(out, overwrite) as staging:
+        memory = staging / "memory"
+        memory.mkdir()
+        sources = find(data, memory)
+        spec = resolve(spec, sources)
+        from tfloom.pipeline.engines import beam
+
+        beam.run(spec, sources, str(staging), beam_options, parquet)
+        report = _report(spec, sources, staging)
+        _number_lines(sources, staging / "rejected")
+        _check(report, staging, Path(out), max_rejected)
+        shutil.rmtree(memory)
+        shutil.rmtree(staging / "accounts")
+        (staging / "feature_spec.json").write_text(spec.to_json())
+        write_json(staging / "report.json", report | {"fingerprint": fingerprint(staging)})
+    shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
+    return TransformOutput.open(out)
+
+
+def _beside(out: str | Path) -> Path:
+    """Where the rejected rows are kept when there were too many to write `out`."""
+    return Path(out).with_name(f"{Path(out).name}.rejected")
+
+
+def _report(spec: FeatureSpec, sources: Sequence[Source], staging: Path) -> dict[str, Any]:
+    import tensorflow_transform as tft
+
+    from tfloom.pipeline.shards import collect
+
+    output = tft.TFTransformOutput(str(staging))
+    sizes = {
+        column.name: output.vocabulary_size_by_name(vocabulary) if (vocabulary := column.learned_vocabulary()) else 0
+        for column in spec.categorical
+    }
+    buckets = {column.name: column.num_buckets(sizes[column.name]) for column in spec.categorical}
+    reasons: Counter[str] = Counter()
+    for file in (staging / "rejected").glob("*.jsonl"):
+        reasons.update(json.loads(line)["reason"] for line in file.read_text().splitlines())
+    return collect(staging, sources) | {"reasons": dict(reasons.most_common(20)), "num_buckets": buckets}
+
+
+def _number_lines(sources: Sequence[Source], folder: Path) -> None:
+    """Give each rejected row of a CSV file its line, for which the file is read again where there are any."""
+    for source in (s for s in sources if s.is_csv):
+        files = sorted(folder.glob(f"{source.index:05d}-*.jsonl"))
+        entries = {file: [json.loads(line) for line in file.read_text().splitlines()] for file in files}
+        rejected = [entry for of in entries.values() for entry in of]
+        if not rejected:
+            continue
+        rows = {_row(entry) for entry in rejected if entry["line"] is None}
+        of_rows, of_records = line_numbers(source, rows, {entry["line"] for entry in rejected} - {None})
+        for file, of in entries.items():
+            for entry in of:
+                entry["line"] = of_rows[_row(entry)] if entry["line"] is None else of_records[entry["line"]]
+            file.write_text("".join(json.dumps(entry) + "\n" for entry in of))
+
+
+def _row(entry: Mapping[str, Any]) -> int:
+    return int(entry["origin"].rpartition(":")[2])
+
+
+def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: float) -> None:
+    rows = report["rows"]
+    if rows["in"] != rows["out"] + rows["filtered"] + rows["unlabelled"] + rows["rejected"]:
+        raise AssertionError(f"rows are lost: {rows}")
+    if rows["rejected"] > max_rejected * rows["in"]:
+        kept = _beside(out)
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(staging / "rejected", kept)
+        worst = "; ".join(f"{n} x {reason}" for reason, n in list(report["reasons"].items())[:3])
+        raise DataError(
+            f"{rows['rejected']} of {rows['in']} rows are rejected: {worst}",
+            expected=f"at most {max_rejected:.2%} of the rows, or a larger --max-rejected",
+            received=f"{rows['rejected'] / rows['in']:.2%}; they lie with their reasons in {kept}",
+        )
+    if not report["splits"]["train"]:
+        raise SpecError("split: no row is left to train on", expected="rows in the training split",
+                        received=", ".join(f"{k} {n}" for k, n in (rows | report["splits"]).items()))  # fmt: skip

@@ -1,0 +1,85 @@
+"""The preprocessing_fn of a spec: the graph that is materialised, and served as it is."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfloom.feature_specs import calendar
+from tfloom.feature_specs.column import Column
+from tfloom.feature_specs.spec import FeatureSpec
+
+
+def preprocessing_fn(spec: FeatureSpec) -> Callable[[Mapping[str, tf.SparseTensor]], dict[str, Any]]:
+    """For tf.Transform: parsed rows -> the materialised columns of a resolved spec, ids as SparseTensors."""
+
+    def transform(inputs: Mapping[str, tf.SparseTensor]) -> dict[str, Any]:
+        values = _Values(spec, inputs)
+        for column in spec.in_order:
+            if column.transformed_type is not None:
+                with tf.name_scope(column.name):
+                    values.transformed[column.name] = column.transform(values)
+        return {
+            name: value.to_sparse() if isinstance(value, tf.RaggedTensor) else value
+            for name, value in values.transformed.items()
+        }
+
+    return transform
+
+
+class _Values:
+    """See feature_specs.column.Values."""
+
+    def __init__(self, spec: FeatureSpec, inputs: Mapping[str, tf.SparseTensor]) -> None:
+        self.columns: Mapping[str, Column] = spec.by_name
+        self.inputs = inputs
+        self.transformed: dict[str, Any] = {}
+        self.made: dict[str, Any] = {}
+        # Once for each input, however many columns read it: the graph is traced, loaded and run many times.
+        self.ragged = functools.cache(self._ragged)
+        self.scalar = functools.cache(self._scalar)
+        self.categorical = functools.cache(self._categorical)
+        self.seconds = functools.cache(self._seconds)
+        self.key = functools.cache(self._key)
+
+    def _ragged(self, name: str) -> tf.RaggedTensor:
+        value = self.inputs[name]
+        return _rows(value.values, value.indices[:, 0], value.dense_shape[0])
+
+    def _scalar(self, name: str) -> tf.Tensor:
+        x = self.ragged(name)
+        x = x.with_flat_values(tf.cast(x.flat_values, tf.float32))
+        return x.to_tensor(float("nan"), shape=[None, 1])[:, 0]
+
+    def _categorical(self, name: str) -> tf.RaggedTensor:
+        value = self.inputs[name]
+        present = value.values != (b"" if value.dtype == tf.string else -1)
+        rows = tf.boolean_mask(value.indices[:, 0], present)
+        return _rows(tf.boolean_mask(value.values, present), rows, value.dense_shape[0])
+
+    def _seconds(self, name: str) -> tf.Tensor:
+        x = self.ragged(name)
+        x = x.with_flat_values(calendar.seconds(x.flat_values))
+        return x.to_tensor(calendar.MISSING, shape=[None, 1])[:, 0]
+
+    def _key(self, name: str) -> tf.Tensor:
+        x = self.ragged(name)
+        if x.dtype != tf.string:
+            x = x.with_flat_values(tf.strings.as_string(x.flat_values))
+        return x.to_tensor("", shape=[None, 1])[:, 0]
+
+    def column(self, name: str) -> Any:
+        return self.transformed[name]
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self.made:
+            self.made[name] = make()
+        return self.made[name]
+
+
+def _rows(values: tf.Tensor, rows: tf.Tensor, count: tf.Tensor) -> tf.RaggedTensor:
+    # Without its checks, which are most of its ops: tf.io.parse_example gives what is sound.
+    return tf.RaggedTensor.from_value_rowids(values, rows, count, validate=False)

@@ -1,0 +1,176 @@
+"""What the spec leaves open about its inputs, answered by the data: dtype, and whether a row may lack it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tfloom.feature_specs.column import Dtype
+from tfloom.feature_specs.errors import DataError, SpecError, nearest
+from tfloom.feature_specs.inputs import Input
+from tfloom.feature_specs.numbers import is_missing, is_text, numbers
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.sources import Source, chunks, schema
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a column of the data holds. dtype: None where it has no value at all."""
+
+    dtype: Dtype | None
+    missing: bool
+    integral: bool = False
+    """Whether every float is a whole number."""
+
+
+def resolve(spec: FeatureSpec, sources: Sequence[Source]) -> FeatureSpec:
+    """The spec with every input's dtype, multi_valued and optional said.
+
+    Raises:
+      DataError: where a source lacks a column.
+      SpecError: where a column cannot take what the data holds.
+    """
+    for source in sources:
+        check_columns(spec, source)
+    said = {name: spec.inputs.get(name, Input()) for name in spec.input_names}
+    open_ones = [name for name, i in said.items() if i.dtype is None or i.optional is None]
+    seen = look(sources, open_ones)
+    lists = {field.name for source in sources for field in schema(source) if pa.types.is_list(field.type)}
+    inputs = {name: _resolved(spec, name, said[name], seen.get(name), name in lists) for name in said}
+    for column in spec.columns:
+        column.check_inputs(inputs)
+    return spec.model_copy(update={"inputs": inputs})
+
+
+def check_columns(spec: FeatureSpec, source: Source, wanted: Sequence[str] | None = None) -> None:
+    """Raise DataError where a source lacks a column of `wanted`, or of all that the spec reads, or has it in parts."""
+    found = schema(source)
+    names = found.names
+    for name in spec.data_names if wanted is None else wanted:
+        if name not in names:
+            raise DataError(f"{source.place}: has no column {name!r}, which {_reader(spec, name)} reads",
+                            expected=nearest(name, names), received=", ".join(names)[:300])  # fmt: skip
+        kind = found.field(name).type
+        if pa.types.is_nested(kind) and (not pa.types.is_list(kind) or pa.types.is_nested(kind.value_type)):
+            raise DataError(f"{source.place}: column {name!r}, which {_reader(spec, name)} reads, is {kind}",
+                            expected="a value a row, or a list of values", received=str(kind))  # fmt: skip
+
+
+def look(sources: Sequence[Source], names: Sequence[str]) -> dict[str, Seen]:
+    """Read every source once and say what these columns hold."""
+    seen: dict[str, Seen] = {}
+    for source in sources if names else ():
+        if not source.is_csv and (quick := _from_parquet(source, names)) is not None:
+            for name, one in quick.items():
+                seen[name] = _both(seen.get(name), one)
+            continue
+        for chunk in chunks(source, names):
+            for name in names:
+                seen[name] = _both(seen.get(name), _of(chunk.rows.column(name)))
+    return seen
+
+
+def _from_parquet(source: Source, names: Sequence[str]) -> dict[str, Seen] | None:
+    """From the file's own schema and statistics; None where these do not say enough."""
+    with pq.ParquetFile(source.path) as file:
+        metadata, result = file.metadata, {}
+        for name in names:
+            kind = file.schema_arrow.field(name).type
+            if pa.types.is_nested(kind) or pa.types.is_dictionary(kind) or pa.types.is_floating(kind) or is_text(kind):
+                return None
+            index = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == name)
+            groups = [metadata.row_group(g).column(index) for g in range(metadata.num_row_groups)]
+            if not all(g.is_stats_set and g.statistics.has_null_count for g in groups):
+                return None
+            result[name] = Seen(_dtype(kind), any(g.statistics.null_count for g in groups))
+        return result
+
+
+def _of(values: pa.Array) -> Seen:
+    kind = values.type
+    if pa.types.is_list(kind):
+        inner = _of(values.flatten())
+        return Seen(inner.dtype, bool(values.null_count), inner.integral)
+    missing = is_missing(values)
+    present = values.filter(pc.invert(missing))
+    any_missing = len(present) < len(values)
+    if not len(present):
+        return Seen(None, any_missing)
+    if is_text(kind):
+        distinct = present.unique()
+        for number_type, dtype in ((pa.int64(), "int64"), (pa.float64(), "float32")):
+            if (read := _all_numbers(distinct, number_type)) is not None:
+                return Seen(dtype, any_missing, integral=dtype == "int64" or _integral(read))  # type: ignore[arg-type]
+        return Seen("string", bool(values.null_count))
+    return Seen(_dtype(kind), any_missing, integral=pa.types.is_floating(kind) and _integral(present))
+
+
+def _all_numbers(texts: pa.Array, kind: pa.DataType) -> pa.Array | None:
+    """The texts as numbers, if all of them are. Most that are not show it among the first: the rest is slow to tell."""
+    for part in (texts[:100], texts):
+        read, bad = numbers(part, kind)
+        if pc.any(bad).as_py():
+            return None
+    return read
+
+
+def _integral(values: pa.Array) -> bool:
+    return bool(pc.all(pc.equal(pc.floor(values), values)).as_py())
+
+
+def _dtype(kind: pa.DataType) -> Dtype:
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return "int64"
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "float32"
+    return "bytes" if pa.types.is_binary(kind) else "string"
+
+
+def _both(a: Seen | None, b: Seen) -> Seen:
+    if a is None:
+        return b
+    if a.dtype is None or b.dtype is None:
+        one = b if a.dtype is None else a
+        return Seen(one.dtype, a.missing or b.missing, one.integral)
+    numeric = {"int64", "float32"}
+    dtype = a.dtype if a.dtype == b.dtype else ("float32" if {a.dtype, b.dtype} <= numeric else "string")
+    whole = (a.integral or a.dtype == "int64") and (b.integral or b.dtype == "int64")
+    return Seen(dtype, a.missing or b.missing, whole)
+
+
+def _resolved(spec: FeatureSpec, name: str, said: Input, seen: Seen | None, is_list: bool) -> Input:
+    readers = [column for column in spec.columns if name in column.inputs()]
+    possible = [d for d in readers[0].accepted(name) if all(d in column.accepted(name) for column in readers)]
+    told = said.dtype or (seen.dtype if seen else None)
+    if said.dtype is None and told == "float32" and seen and seen.integral and "float32" not in possible:
+        told = "int64"  # whole numbers that were read as floats because some are missing
+    if told == "string" and possible == ["bytes"]:
+        told = "bytes"  # a path, or encoded bytes
+    if possible and possible[0] == "float32" and told == "int64" and said.dtype is None:
+        told = "float32"  # every reader wants numbers: a missing one is then NaN for a client
+    if told not in possible and told is not None:
+        raise SpecError(_mismatch(spec, name, told), expected=f"an input of dtype {' or '.join(possible) or 'none'}",
+                        received=told)  # fmt: skip
+    return said.model_copy(update={
+        "dtype": told or (possible[0] if possible else "string"),
+        "multi_valued": said.multi_valued or said.delimiter is not None or is_list,
+        "optional": said.optional if said.optional is not None else bool(said.na_values or (seen and seen.missing)),
+    })  # fmt: skip
+
+
+def _mismatch(spec: FeatureSpec, name: str, told: str) -> str:
+    column = next(c for c in spec.columns if name in c.inputs() and told not in c.accepted(name))
+    hint = "; make a bucketized column of it first, and cross that" if told == "float32" else ""
+    return f"columns.{column.name}: {column.kind} cannot read {name!r}, which holds {told}{hint}"
+
+
+def _reader(spec: FeatureSpec, name: str) -> str:
+    for column in spec.columns:
+        if name in column.inputs():
+            return f"columns.{column.name}"
+    label: Mapping[str, str] = {one.input: one.name for one in spec.labels}
+    return f"labels.{label[name]}" if name in label else "where, key or split"

@@ -1,0 +1,72 @@
+"""Raw data as parsed rows, for those who do not materialise it: verify, evaluate, predict, transform."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tfloom.feature_specs.directories import ORIGIN
+from tfloom.feature_specs.errors import DataError, nearest
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.ingest import Ingested, ingest
+from tfloom.pipeline.resolve import check_columns
+from tfloom.pipeline.sources import Chunk, Data, Source, chunks, find, schema
+
+
+@contextlib.contextmanager
+def opened(data: Data | Mapping[str, Data], known: Sequence[str] = ()) -> Iterator[tuple[Source, ...]]:
+    """The sources of data, or of data by split; what lies in memory is there as a file for as long.
+
+    known: see sources.find.
+    """
+    by_split: dict[Any, Data] = dict(data) if isinstance(data, Mapping) else {None: data}
+    with tempfile.TemporaryDirectory() as scratch:
+        yield find(by_split, Path(scratch), known)
+
+
+def parsed(
+    spec: FeatureSpec, sources: Sequence[Source], labelled: bool = True, keep: Sequence[str] = ()
+) -> Iterator[tuple[Chunk, Ingested]]:
+    """The rows of sources, chunk by chunk, as they lie in the data and parsed by a resolved spec.
+
+    labelled: see ingest; without it only inputs are read. keep: other columns of the data wanted in the chunks.
+
+    Raises:
+      DataError: where a source lacks a column.
+    """
+    names = spec.data_names if labelled else spec.input_names
+    for source in sources:
+        check_columns(spec, source, names)
+        known = schema(source).names
+        for name in keep:
+            if name not in known:
+                raise DataError(
+                    f"{source.place}: has no column {name!r}", expected=nearest(name, known), received=repr(name)
+                )
+    wanted = list(dict.fromkeys([*names, *keep]))
+    for source in sources:
+        for chunk in chunks(source, wanted, spec.chunk_rows):
+            yield chunk, ingest(spec, chunk, labelled)
+
+
+def raw(chunk: Chunk, rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows of the chunk, as they lie in the data, that parsed `rows` came from."""
+    return chunk.rows.take(pa.array(positions(chunk, rows)))
+
+
+def positions(chunk: Chunk, rows: pa.RecordBatch) -> np.ndarray:
+    """int64 [rows]: where parsed rows stand in their chunk."""
+    origins = rows.column(ORIGIN).flatten().to_pylist()
+    return np.array([int(origin.rpartition(b":")[2]) for origin in origins], np.int64) - chunk.first_row
+
+
+def reasons(chunk: Chunk, done: Ingested) -> dict[int, str]:
+    """By position in the chunk, why a row was rejected. Malformed lines have no position."""
+    told = ((str(row["origin"]).rpartition(":")[2], row["reason"]) for row in done.rejected)
+    return {int(row) - chunk.first_row: reason for row, reason in told if row.isdigit()}

@@ -1,0 +1,103 @@
+"""What a chunk leaves behind: example shards, its account, its rejected rows and its share of the sample."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+from tfx_bsl.coders import example_coder
+
+from tfloom.feature_specs.directories import ORIGIN
+from tfloom.feature_specs.split import SPLITS
+from tfloom.pipeline.ingest import Ingested
+from tfloom.pipeline.sources import Chunk, Source
+
+SAMPLE_ROWS = 2_000
+
+PLACE = "__place__"
+"""Passed through the transform beside the origin: split, file and chunk of a row in one number."""
+
+
+def place(split: np.ndarray, chunk: Chunk) -> np.ndarray:
+    """int64 [rows]."""
+    return split.astype(np.int64) << 56 | np.int64(chunk.source.index) << 28 | np.int64(chunk.number)
+
+
+def write_examples(rows: pa.RecordBatch, folder: str, parquet: bool) -> None:
+    """Write materialised rows, a shard for each chunk and split: retried, the same bytes under the same name."""
+    places = np.asarray(rows.column(PLACE).flatten())
+    rows = rows.drop_columns([PLACE])
+    for one in np.unique(places):
+        split, file, number = SPLITS[int(one) >> 56], int(one) >> 28 & 0xFFFFFFF, int(one) & 0xFFFFFFF
+        of_split = rows.filter(pa.array(places == one))
+        name = f"{folder}/{split}-{file:05d}-{number:05d}"
+        if parquet:
+            _write(f"{name}.parquet", _parquet(of_split))
+        examples = example_coder.RecordBatchToExamplesEncoder().encode(of_split)
+        # Renamed when whole; the temporary name is its own for each attempt, two of which may run at once.
+        part = f"{folder}/.{hashlib.blake2b(np.random.bytes(8), digest_size=8).hexdigest()}.part"
+        with tf.io.TFRecordWriter(part, tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)) as writer:
+            for example in examples:
+                # The encoder leaves the features in an order that changes from row to row and run to run.
+                writer.write(tf.train.Example.FromString(example).SerializeToString(deterministic=True))
+        tf.io.gfile.rename(part, f"{name}.tfrecord.gz", overwrite=True)
+
+
+def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
+    """Write what became of a chunk's rows, the rejected ones, and its share of the sample."""
+    name = f"{chunk.source.index:05d}-{chunk.number:05d}"
+    if done.rejected:
+        lines = "".join(json.dumps(row) + "\n" for row in done.rejected)
+        _write(f"{folder}/rejected/{name}.jsonl", lines.encode())
+    splits = {split: int((done.splits == i).sum()) for i, split in enumerate(SPLITS)}
+    _write(f"{folder}/accounts/{name}.json", json.dumps({"rows": done.account, "splits": splits}).encode())
+    if done.rows.num_rows:
+        ranks = _ranks(done.rows)
+        chosen = np.sort(np.argsort(ranks, kind="stable")[:SAMPLE_ROWS])
+        sample = done.rows.take(pa.array(chosen))
+        sample = sample.append_column("__rank__", pa.array(ranks[chosen]))
+        sample = sample.append_column("__split__", pa.array([SPLITS[s] for s in done.splits[chosen]]))
+        _write(f"{folder}/accounts/{name}.parquet", _parquet(sample))
+
+
+def collect(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
+    """Merge what the chunks wrote under `folder`: the account, and `stats/sample.parquet`."""
+    rows = dict.fromkeys(("in", "out", "filtered", "unlabelled", "rejected"), 0)
+    splits = dict.fromkeys(SPLITS, 0)
+    for file in sorted((folder / "accounts").glob("*.json")):
+        account = json.loads(file.read_text())
+        for name, n in account["rows"].items():
+            rows[name] += n
+        for name, n in account["splits"].items():
+            splits[name] += n
+    (folder / "stats").mkdir(exist_ok=True)
+    samples = [pq.read_table(file) for file in sorted((folder / "accounts").glob("*.parquet"))]
+    if samples:
+        table = pa.concat_tables(samples)
+        table = table.take(pa.compute.sort_indices(table, [("__rank__", "ascending")])[:SAMPLE_ROWS])
+        pq.write_table(table.drop_columns(["__rank__"]), folder / "stats" / "sample.parquet")
+    return {"rows": rows, "splits": splits, "sources": [{"label": s.label, "path": s.place} for s in sources]}
+
+
+def _ranks(rows: pa.RecordBatch) -> np.ndarray:
+    """uint64 [rows]: a hash of the origin, so that the rows of least rank are a sample that no order favours."""
+    origins: Iterable[bytes] = rows.column(ORIGIN).flatten().to_pylist()
+    return np.array([int.from_bytes(hashlib.blake2b(o, digest_size=8).digest(), "little") for o in origins], np.uint64)
+
+
+def _parquet(rows: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_batches([rows]), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def _write(path: str, content: bytes) -> None:
+    with tf.io.gfile.GFile(path, "wb") as file:
+        file.write(content)

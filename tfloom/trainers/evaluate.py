@@ -1,0 +1,79 @@
+"""How good a model is: on a split of its transform output, or on other raw rows, as a whole and by slices."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx_bsl.coders import example_coder
+
+from tfloom.feature_specs.directories import ModelDirectory
+from tfloom.feature_specs.errors import DataError
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.trainers import inputs, metrics
+from tfloom.trainers.metrics import EVAL_BATCH_SIZE, Judged
+from tfloom.trainers.train import load
+
+
+def on_split(model: ModelDirectory, split: str) -> dict[str, Any]:
+    """Metrics on a split of the transform output it learned from. Raises ArtefactError where the split has no rows."""
+    network, head = load(model)
+    return metrics.of_split(metrics.judging(network, head, model.spec), head, model.transformed, split)
+
+
+def on_rows(
+    model: ModelDirectory, parsed: Iterable[tuple[pa.RecordBatch, Sequence[Any]]]
+) -> tuple[dict[str, Any], dict[Any, dict[str, Any]]]:
+    """Metrics on parsed rows with labels, through the transform graph: of all of them, and by slice.
+
+    parsed: batches of rows, each with the slice that every row belongs to, or an empty sequence.
+
+    Raises:
+      DataError: where there are no rows.
+    """
+    network, head = load(model)
+    judge = metrics.judging(network, head, model.spec)
+    judged: list[Judged] = []
+    slices: list[Any] = []
+    for rows, slices_of_rows in parsed:
+        labels = rows.column(head.label.name).flatten().to_numpy()
+        known = labels >= 0 if labels.dtype.kind == "i" else ~np.isnan(labels)  # else kept for prediction
+        rows, labels = rows.filter(pa.array(known)), labels[known]
+        slices.extend(itertools.compress(slices_of_rows, known))
+        for start, features in materialised(model, rows):
+            judged.append(judge(features, labels[start : start + EVAL_BATCH_SIZE]))
+    if not judged:
+        raise DataError("data: has no row with a label to evaluate on", expected="a row or more", received="none")
+    everything = _joined(judged)
+    by_slice = {
+        value: metrics.of_batches(head, [_picked(everything, np.array([s == value for s in slices]))])
+        for value in sorted(dict.fromkeys(slices), key=str)
+    }
+    return metrics.of_batches(head, [everything]), by_slice
+
+
+def materialised(model: ModelDirectory, rows: pa.RecordBatch) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Parsed rows through the transform graph, as the model reads them: (first row, columns) by EVAL_BATCH_SIZE."""
+    spec: FeatureSpec = model.spec
+    layer = tft.TFTransformOutput(str(model.transformed.path)).transform_features_layer()
+    examples = example_coder.RecordBatchToExamplesEncoder().encode(rows.select(list(spec.input_names)))
+    raw = spec.raw_feature_spec()
+    for start in range(0, len(examples), EVAL_BATCH_SIZE):
+        made = layer(dict(tf.io.parse_example(examples[start : start + EVAL_BATCH_SIZE], raw)))
+        yield start, {column.name: inputs.dense(made[column.name]) for column in spec.model_inputs}
+
+
+def _joined(judged: Sequence[Judged]) -> Judged:
+    names = judged[0][0]
+    predictions = {name: np.concatenate([one[0][name] for one in judged]) for name in names}
+    return predictions, np.concatenate([one[1] for one in judged]), np.concatenate([one[2] for one in judged])
+
+
+def _picked(judged: Judged, rows: np.ndarray) -> Judged:
+    predictions, labels, losses = judged
+    return {name: value[rows] for name, value in predictions.items()}, labels[rows], losses[rows]

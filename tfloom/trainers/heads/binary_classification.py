@@ -1,0 +1,101 @@
+"""`binary_classification`: the probability of one of two classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfloom.trainers.head import Head, LossOutput, Network, mismatch
+
+
+class BinaryClassification(Head):
+    """Sigmoid cross-entropy on one logit; predictions are named as tf.estimator's BinaryClassHead names them.
+
+    logits, logistic: float32 [B, 1]. probabilities: [B, 2]. class_ids: int64 [B, 1]. classes: string [B, 1].
+    """
+
+    monitor = ("auc", True)
+    estimator = "Classifier"
+
+    def check(self) -> None:
+        if self.label.task != "binary_classification" and len(self.label.class_names) != 2:
+            raise mismatch("binary_classification", self.label, "a label with `above`, `positive` or two classes")
+
+    @property
+    def units(self) -> int:
+        return 1
+
+    def loss(
+        self, model: Network, features: Mapping[str, Any], labels: Any, seed: Any = None, training: bool = False
+    ) -> LossOutput:
+        logits = model(features, training=training)
+        targets = tf.cast(labels, tf.float32)[:, None]
+        per_example = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)[:, 0]
+        return LossOutput(per_example, self.predictions(logits))
+
+    def predictions(self, outputs: Any) -> dict[str, Any]:
+        # In float64, rounded once: float32 sigmoid depends on where a row stands in its batch.
+        wide = tf.cast(outputs, tf.float64)
+        logistic, other = tf.sigmoid(wide), tf.sigmoid(-wide)
+        class_ids = tf.cast(outputs > 0, tf.int64)
+        return {
+            "logits": outputs,
+            "logistic": tf.cast(logistic, tf.float32),
+            "probabilities": tf.cast(tf.concat([other, logistic], axis=1), tf.float32),
+            "class_ids": class_ids,
+            "classes": tf.gather(tf.constant(self.label.class_names), class_ids),
+        }
+
+    def evaluate(self, batches: Iterable[tuple[Mapping[str, np.ndarray], np.ndarray]]) -> dict[str, Any]:
+        pairs = [(predictions["logits"][:, 0], labels) for predictions, labels in batches]
+        logits = np.concatenate([p for p, _ in pairs]).astype(np.float64)
+        labels = np.concatenate([t for _, t in pairs]).astype(np.float64)
+        return binary_metrics(logits, labels)
+
+    def classify(self, predictions: Mapping[str, Any]) -> dict[str, Any]:
+        scores = predictions["probabilities"]
+        names = tf.constant(self.label.class_names)[None, :]
+        return {"classes": tf.repeat(names, tf.shape(scores)[0], axis=0), "scores": scores}
+
+    def regress(self, predictions: Mapping[str, Any]) -> dict[str, Any]:
+        return {"outputs": predictions["logistic"][:, 0]}
+
+
+def binary_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Exact metrics of scores [rows] for labels 0 and 1: every threshold there is, none interpolated."""
+    probability = np.where(logits >= 0, 1 / (1 + np.exp(-np.abs(logits))), 1 - 1 / (1 + np.exp(-np.abs(logits))))
+    order = np.argsort(-logits, kind="stable")
+    # Rows of one score pass a threshold together.
+    last = np.append(np.diff(logits[order]) != 0, True)
+    hits, misses = np.cumsum(labels[order])[last], np.cumsum(1 - labels[order])[last]
+    positives, negatives = max(hits[-1], 1.0), max(misses[-1], 1.0)
+    tpr, fpr = np.append(0, hits / positives), np.append(0, misses / negatives)
+    precision = hits / (hits + misses)
+    decided = positives == hits[-1] and negatives == misses[-1]
+    auc = float(np.trapezoid(tpr, fpr)) if decided else float("nan")
+    return {
+        "auc": auc,
+        "auc_precision_recall": float(np.sum(np.diff(np.append(0, hits)) * precision) / positives),
+        "accuracy": float(np.mean((logits > 0) == (labels > 0.5))),
+        "label/mean": float(labels.mean()),
+        "prediction/mean": float(probability.mean()),
+        "curves": {"roc": _thinned(fpr, tpr), "calibration": _calibration(probability, labels)},
+    }
+
+
+def _thinned(fpr: np.ndarray, tpr: np.ndarray, points: int = 200) -> dict[str, list[float]]:
+    kept = np.unique(np.linspace(0, len(fpr) - 1, points).astype(int))
+    return {"false_positive_rate": fpr[kept].tolist(), "true_positive_rate": tpr[kept].tolist()}
+
+
+def _calibration(probability: np.ndarray, labels: np.ndarray, bins: int = 20) -> dict[str, list[float]]:
+    """Of about as many rows each."""
+    groups = [g for g in np.array_split(np.argsort(probability, kind="stable"), bins) if len(g)]
+    return {
+        "predicted": [float(probability[g].mean()) for g in groups],
+        "observed": [float(labels[g].mean()) for g in groups],
+        "rows": [len(g) for g in groups],
+    }

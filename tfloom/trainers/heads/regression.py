@@ -1,0 +1,56 @@
+"""`regression`: a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfloom.trainers.head import Head, LossOutput, Network, mismatch
+
+
+class Regression(Head):
+    """Squared error; predictions are named as tf.estimator's RegressionHead names them.
+
+    predictions: float32 [B, 1].
+    """
+
+    monitor = ("rmse", False)
+    estimator = "Regressor"
+
+    def check(self) -> None:
+        if self.label.task == "multiclass_classification":
+            raise mismatch("regression", self.label, "a label that is a number")
+
+    @property
+    def units(self) -> int:
+        return 1
+
+    def loss(
+        self, model: Network, features: Mapping[str, Any], labels: Any, seed: Any = None, training: bool = False
+    ) -> LossOutput:
+        outputs = model(features, training=training)
+        per_example = tf.square(outputs[:, 0] - tf.cast(labels, tf.float32))
+        return LossOutput(per_example, self.predictions(outputs))
+
+    def predictions(self, outputs: Any) -> dict[str, Any]:
+        return {"predictions": outputs}
+
+    def evaluate(self, batches: Iterable[tuple[Mapping[str, np.ndarray], np.ndarray]]) -> dict[str, Any]:
+        pairs = [(predictions["predictions"][:, 0], labels) for predictions, labels in batches]
+        predicted = np.concatenate([p for p, _ in pairs]).astype(np.float64)
+        labels = np.concatenate([t for _, t in pairs]).astype(np.float64)
+        residuals = predicted - labels
+        rows, edges = np.histogram(residuals, bins=50)
+        return {
+            "rmse": float(np.sqrt(np.mean(residuals**2))),
+            "mae": float(np.mean(np.abs(residuals))),
+            "label/mean": float(labels.mean()),
+            "prediction/mean": float(predicted.mean()),
+            "curves": {"residuals": {"edges": edges.tolist(), "rows": rows.tolist()}},
+        }
+
+    def regress(self, predictions: Mapping[str, Any]) -> dict[str, Any]:
+        return {"outputs": predictions["predictions"][:, 0]}

@@ -1,0 +1,137 @@
+"""A transform output as batches: what the trainers and the user's own model.fit read."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfloom.feature_specs.column import Column
+from tfloom.feature_specs.directories import ORIGIN, TransformOutput
+from tfloom.feature_specs.labels import Label
+from tfloom.feature_specs.spec import FeatureSpec
+
+SHUFFLE_ROWS = 65_536
+SHUFFLE_BYTES = 256 << 20
+
+
+def batches(
+    output: TransformOutput,
+    split: str,
+    batch_size: int,
+    label: Label | None = None,
+    *,
+    order: tuple[int, int] | None = None,
+    skip: int = 0,
+    extra: Mapping[str, Any] | None = None,
+) -> tf.data.Dataset:
+    """Batches of a split: (features, labels), or features alone where there is no label to read.
+
+    features: by column, float32 [B, D], int64 [B, T] right-padded with -1, or string [B]. labels: int64 or float32 [B].
+
+    Args:
+      order: (seed, epoch): the rows in an order that is a function of the two; None: as they lie.
+      skip: batches left out at the start.
+      extra: other features of the examples to parse beside the columns.
+    """
+    columns = output.spec.model_inputs
+    files = output.examples(split)
+    if order is None:
+        rows = tf.data.TFRecordDataset(files, "GZIP")
+    else:
+        rng = np.random.default_rng([*order, _number(split)])
+        files = [files[i] for i in rng.permutation(len(files))]
+        rows = tf.data.TFRecordDataset(files, "GZIP", num_parallel_reads=min(len(files), 4))
+        rows = rows.shuffle(_shuffled(files), seed=int(rng.integers(2**31)), reshuffle_each_iteration=False)
+    rows = rows.skip(skip * batch_size).batch(batch_size)
+    feature_spec = examples_spec(columns) | dict(extra or {})
+    if label is not None:
+        dtype = tf.float32 if label.task == "regression" else tf.int64
+        feature_spec[label.name] = tf.io.FixedLenFeature([], dtype)
+
+    def parse(serialized: tf.Tensor) -> Any:
+        parsed = {name: dense(value) for name, value in tf.io.parse_example(serialized, feature_spec).items()}
+        if label is None:
+            return parsed
+        labels = parsed.pop(label.name)
+        if label.missing == "keep":  # materialised for prediction; there is nothing to learn from them
+            known = ~tf.math.is_nan(labels) if labels.dtype.is_floating else labels >= 0
+            parsed = {name: tf.boolean_mask(value, known) for name, value in parsed.items()}
+            labels = tf.boolean_mask(labels, known)
+        return parsed, labels
+
+    return rows.map(parse, num_parallel_calls=2).prefetch(4)
+
+
+def with_origins(output: TransformOutput, split: str, batch_size: int) -> tf.data.Dataset:
+    """Features of a split as they lie, with ORIGIN, string [B], among them."""
+    return batches(output, split, batch_size, extra={ORIGIN: tf.io.FixedLenFeature([], tf.string)})
+
+
+def examples_spec(columns: Sequence[Column]) -> dict[str, Any]:
+    """How materialised columns are parsed from a tf.Example."""
+    result: dict[str, Any] = {}
+    for column in columns:
+        kind = column.transformed_type
+        assert kind is not None
+        if kind.dtype == "int64":
+            result[column.name] = tf.io.VarLenFeature(tf.int64)
+        elif kind.dtype == "bytes":
+            result[column.name] = tf.io.FixedLenFeature([], tf.string)
+        else:
+            result[column.name] = tf.io.FixedLenFeature([kind.dimension], tf.float32)
+    return result
+
+
+def dense(value: Any) -> tf.Tensor:
+    """Ids of any number a row -> int64 [B, T], right-padded with -1; anything else as it is."""
+    return tf.sparse.to_dense(value, -1) if isinstance(value, tf.SparseTensor) else value
+
+
+def signature(columns: Sequence[Column]) -> dict[str, tf.TensorSpec]:
+    """The materialised columns of a batch, by name."""
+    return {column.name: _tensor(column) for column in columns}
+
+
+def labelled_signature(spec: FeatureSpec, label: Label) -> list[Any]:
+    """The materialised columns and the labels of a batch."""
+    labels = tf.TensorSpec([None], tf.float32 if label.task == "regression" else tf.int64)
+    return [signature(spec.model_inputs), labels]
+
+
+def keras_inputs(output: TransformOutput) -> dict[str, Any]:
+    """A keras.Input for every materialised column that the groups read, by name."""
+    return {
+        name: keras.Input(shape=one.shape[1:], dtype=one.dtype.name, name=name)
+        for name, one in signature(output.spec.model_inputs).items()
+    }
+
+
+def _tensor(column: Column) -> tf.TensorSpec:
+    kind = column.transformed_type
+    assert kind is not None
+    if kind.dtype == "int64":
+        return tf.TensorSpec([None, None], tf.int64, name=column.name)
+    if kind.dtype == "bytes":
+        return tf.TensorSpec([None], tf.string, name=column.name)
+    return tf.TensorSpec([None, kind.dimension], tf.float32, name=column.name)
+
+
+def _shuffled(files: Sequence[str]) -> int:
+    """Rows to shuffle at once: as many as fit SHUFFLE_BYTES, judged by the first ones."""
+    sizes: list[int] = []
+    with gzip.open(files[0]) as file:  # not by tf.data: an Estimator's input_fn builds a graph, and reads nothing yet
+        while len(sizes) < 100 and (head := file.read(12)):  # the record's length and its checksum
+            sizes.append(int.from_bytes(head[:8], "little"))
+            file.seek(sizes[-1] + 4, os.SEEK_CUR)
+    return max(1_000, min(SHUFFLE_ROWS, SHUFFLE_BYTES * len(sizes) // max(sum(sizes), 1)))
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
