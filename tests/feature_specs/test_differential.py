@@ -13,10 +13,12 @@ from tensorflow_transform.graph_context import TFGraphContext
 
 from tests.feature_specs import drawn
 from tests.feature_specs.in_tensorflow import InTensorFlow, ids_by_row, sparse, table
+from tfloom.feature_specs.encoded import Encoded
 from tfloom.feature_specs.features import Categorical
 from tfloom.feature_specs.inputs import TENSORFLOW_DTYPES
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
+from tfloom.trainers.inputs import dense
 
 nan, inf = float("nan"), float("inf")
 Rows = list[dict[str, list[Any]]]
@@ -132,16 +134,17 @@ def ours(columns: list[dict[str, Any]]) -> Any:
     """Rows -> what preprocessing_fn and encode make of them."""
     read = FeatureSpec.model_validate({"columns": columns}).input_names
     spec = FeatureSpec.model_validate({"inputs": {name: drawn.INPUTS[name] for name in read}, "columns": columns})
-    num_buckets = {c.name: c.num_buckets(0) for c in spec.columns if c.feature_type() is Categorical}
+    num_buckets = spec.num_buckets({})
+    tables = {
+        c.name: {key: tf.constant(table(*v.shape)) for key, v in c.variables(num_buckets).items()} for c in spec.columns
+    }
 
     def encoded(raw: dict[str, tf.SparseTensor]) -> dict[str, Any]:
         made = preprocessing_fn(spec)(raw)
+        batch = Encoded(spec.by_name, {name: dense(value) for name, value in made.items()}, tables, num_buckets)
         for column in spec.columns:
             if column.feature_type() is not Categorical:
-                value = made[column.materialised]
-                value = tf.sparse.to_dense(value, -1) if isinstance(value, tf.SparseTensor) else value
-                variables = {key: tf.constant(table(*v.shape)) for key, v in column.variables(num_buckets).items()}
-                made[column.name] = column.encode(value, variables, num_buckets).values
+                made[column.name] = batch.feature(column.name).values
         return made
 
     raw = {name: tf.SparseTensorSpec([None, None], TENSORFLOW_DTYPES[spec.inputs[name].dtype]) for name in read}

@@ -22,7 +22,7 @@ SPEC = FeatureSpec.model_validate({
 @pytest.fixture
 def layer():
     keras.utils.set_random_seed(1)
-    return ColumnLayer({"deep": (SPEC.by_name["waves"], SPEC.by_name["word_vec"])}, {"word": 5_000})
+    return ColumnLayer(SPEC, {"deep": (SPEC.by_name["waves"], SPEC.by_name["word_vec"])}, {"word": 5_000})
 
 
 def test_frequencies_start_from_a_normal_distribution(layer):

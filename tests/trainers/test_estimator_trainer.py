@@ -117,8 +117,7 @@ def test_the_network_is_the_estimator_without_it(transformed, tmp_path):
     rows = materialised(transformed)
 
     def input_fn():
-        named = {column.name: rows[column.materialised] for column in network.columns}
-        return tf.data.Dataset.from_tensors(named)
+        return tf.data.Dataset.from_tensors(estimator_trainer.fed(rows, network.columns, transformed.spec))
 
     (told,) = estimator.predict(input_fn, yield_single_examples=False)
     np.testing.assert_array_equal(network(rows), told["logits"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ class Transformed:
     """How a column is materialised, one feature of a tf.Example.
 
     dtype "float32" with a dimension D: [B, D]. dtype "int64" without one: ids, any number a row; -1 is
-    out-of-vocabulary, and the right padding where a batch of them is made dense. dtype "bytes": [B].
+    out-of-vocabulary, and the right padding where a batch of them is made dense. dtype "float32" without one: numbers,
+    any number a row, none of them NaN, which is their right padding. dtype "bytes": [B].
     """
 
     dtype: Dtype
@@ -69,6 +71,16 @@ class Values(Protocol):
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` gives; it is called once, however many columns ask for it by this name."""
+
+
+class Batch(Protocol):
+    """What a column's `encode` may read."""
+
+    def value(self, name: str) -> Any:
+        """The materialised value of a column, dense; see `Transformed`."""
+
+    def feature(self, name: str) -> Feature:
+        """What `encode` gave of a column that `encodes` names."""
 
 
 class Column(BaseModel):
@@ -155,28 +167,24 @@ class Column(BaseModel):
         """What its ids stand for, in their order, where the spec says it; for people, no model sees it."""
         return ()
 
-    def num_buckets(self, vocabulary_size: int) -> int | None:
-        """The number of its ids, where it has ids; `vocabulary_size` is that of its learned vocabulary, else 0."""
-        return None
-
     # -- encode: into the model -----------------------------------------------------------------------------------
 
-    @property
-    def materialised(self) -> str:
-        """The materialised column that `encode` reads: its own name, or the name of the column it is made of."""
-        return self.name
+    def encodes(self) -> tuple[str, ...]:
+        """The columns whose features `encode` reads, beside its own materialised value where it has one."""
+        return ()
 
     def variables(self, num_buckets: Mapping[str, int]) -> dict[str, Variable]:
         """The variables it trains, by name; `num_buckets` is that of every categorical column."""
         return {}
 
     @classmethod
+    @functools.cache
     def feature_type(cls) -> type:
         """The typed feature that `encode` gives: what it is annotated with."""
         return typing.get_type_hints(cls.encode)["return"]
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Feature:
-        """The materialised value of a batch -> a typed feature. Ids come as int64 [B, T], right-padded with -1."""
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Feature:
+        """What it reads of a batch -> a typed feature."""
         raise NotImplementedError
 
     # -- the same in tf.feature_column ----------------------------------------------------------------------------
@@ -203,8 +211,12 @@ class CategoricalColumn(Column):
     def transformed_type(self) -> Transformed:
         return Transformed("int64")
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Categorical:
-        return Categorical(value, num_buckets[self.name])
+    def num_buckets(self, vocabulary_size: int) -> int:
+        """The number of its ids; `vocabulary_size` is that of its learned vocabulary, else 0."""
+        raise NotImplementedError
+
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Categorical:
+        return Categorical(batch.value(self.name), num_buckets[self.name])
 
     def transformed_feature_column(self, columns: Mapping[str, Column], num_buckets: Mapping[str, int]) -> Any:
         import tensorflow as tf
@@ -213,7 +225,7 @@ class CategoricalColumn(Column):
 
 
 class DerivedColumn(Column):
-    """A column that encodes another: nothing of its own is materialised.
+    """A column that encodes another: nothing of its own is materialised, unless the kind says so.
 
     That other one has ids, unless the kind's `check` asks for something else.
 
@@ -229,18 +241,17 @@ class DerivedColumn(Column):
         return (self.of,)
 
     def check(self, columns: Mapping[str, Column]) -> None:
-        if not isinstance(columns[self.of], CategoricalColumn):
+        if columns[self.of].feature_type() is not Categorical:
+            with_ids = sorted(name for name, column in columns.items() if column.feature_type() is Categorical)
             raise SpecError(
                 f"columns.{self.name}.of: {self.of!r} has no ids",
-                expected="a categorical column, one of: "
-                + ", ".join(sorted(n for n, c in columns.items() if isinstance(c, CategoricalColumn))),
+                expected=f"a categorical column, one of: {', '.join(with_ids)}",
                 received=f"{self.of!r}, which is {columns[self.of].kind}",
             )
 
-    @property
-    def transformed_type(self) -> None:
-        return None
+    def encodes(self) -> tuple[str, ...]:
+        return (self.of,)
 
     @property
-    def materialised(self) -> str:
-        return self.of
+    def transformed_type(self) -> Transformed | None:
+        return None

@@ -6,7 +6,7 @@ import graphlib
 import json
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +25,7 @@ from pydantic import (
 from tfloom.feature_specs import discovery, where
 from tfloom.feature_specs.column import CategoricalColumn, Column
 from tfloom.feature_specs.errors import SpecError, nearest
+from tfloom.feature_specs.features import Categorical
 from tfloom.feature_specs.inputs import TENSORFLOW_DTYPES, Input, served_name, tensor_name
 from tfloom.feature_specs.labels import Label
 from tfloom.feature_specs.split import ByHash, Split
@@ -186,9 +187,30 @@ class FeatureSpec(BaseModel):
     @property
     def model_inputs(self) -> tuple[Column, ...]:
         """The materialised columns that the groups read, directly or through `of`."""
-        by_name = self.by_name
         members = (column for group in self.model_groups.values() for column in group)
-        return tuple(by_name[name] for name in dict.fromkeys(column.materialised for column in members))
+        return tuple(column for column in self.encoded(members) if column.transformed_type is not None)
+
+    def encoded(self, columns: Iterable[Column]) -> tuple[Column, ...]:
+        """These columns and those that they encode, each once, a column before what it encodes."""
+        found: dict[str, Column] = {}
+        left = list(columns)[::-1]
+        while left:
+            column = left.pop()
+            if column.name not in found:
+                found[column.name] = column
+                left += [self.by_name[name] for name in reversed(column.encodes())]
+        return tuple(found.values())
+
+    def num_buckets(self, vocabulary_sizes: Mapping[str, int]) -> dict[str, int]:
+        """The number of ids of every column that has ids; `vocabulary_sizes` is that of every learned vocabulary."""
+        told: dict[str, int] = {}
+        for column in self.in_order:
+            if isinstance(column, CategoricalColumn):
+                vocabulary = column.learned_vocabulary()
+                told[column.name] = column.num_buckets(vocabulary_sizes[vocabulary] if vocabulary else 0)
+            elif column.feature_type() is Categorical:  # it encodes another's ids
+                told[column.name] = told[column.encodes()[0]]
+        return told
 
     def label(self, name: str | None = None) -> Label:
         """The label of this name, or the only one."""

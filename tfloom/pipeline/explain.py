@@ -63,6 +63,8 @@ def _rows(batch: pa.RecordBatch, output: TransformOutput, layer: Any) -> Iterato
         inputs[name] = tf.RaggedTensor.from_row_splits(flat, values.offsets.to_numpy() - values.offsets[0].as_py())
     made = {n: _lists(v) for n, v in layer({n: v.to_sparse() for n, v in inputs.items()}).items()}
     words = {column.name: _words(output, column) for column in spec.categorical}
+    # The materialised column of each: itself, or the one that it encodes.
+    of = {c.name: next(m.name for m in spec.encoded([c]) if m.transformed_type is not None) for c in spec.columns}
     for i in range(batch.num_rows):
         origin = batch.column(ORIGIN)[i].as_py()[0].decode()
         yield [
@@ -71,8 +73,8 @@ def _rows(batch: pa.RecordBatch, output: TransformOutput, layer: Any) -> Iterato
                 column.name,
                 column.kind,
                 {name: batch.column(name)[i].as_py() for name in _inputs(column, by_name)},
-                made[column.materialised][i],
-                _seen(column, made[column.materialised][i], words, output.num_buckets),
+                made[of[column.name]][i],
+                _seen(column, of[column.name], made[of[column.name]][i], words, output.num_buckets),
             )
             for column in spec.columns
         ]
@@ -103,13 +105,14 @@ def _words(output: TransformOutput, column: CategoricalColumn) -> list[str]:
     return [entry.decode("utf-8", "replace") for entry in read]
 
 
-def _seen(column: Column, value: list[Any], words: Mapping[str, list[str]], num_buckets: Mapping[str, int]) -> str:
+def _seen(
+    column: Column, of: str, value: list[Any], words: Mapping[str, list[str]], num_buckets: Mapping[str, int]
+) -> str:
     if column.transformed_type is not None and column.transformed_type.dtype == "bytes":
         return f"a picture of {len(value[0])} bytes, float32 [{column.height}, {column.width}, {column.channels}]"  # type: ignore[attr-defined]
-    if column.materialised not in num_buckets:
+    if of not in num_buckets:
         numbers = " ".join(f"{number:.6g}" for number in value)
         return numbers if column.transformed_type is not None else f"{column.kind} of {numbers}"
-    of = column.materialised
     known = dict(enumerate(words[of])) | {-1: "unknown"}
     ids = ", ".join(f"{i} ({known[i]})" if i in known else str(i) for i in value) or "none"
     if column.transformed_type is not None:

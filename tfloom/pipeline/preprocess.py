@@ -70,11 +70,8 @@ def _report(spec: FeatureSpec, sources: Sequence[Source], staging: Path) -> dict
     from tfloom.pipeline.shards import collect
 
     output = tft.TFTransformOutput(str(staging))
-    sizes = {
-        column.name: output.vocabulary_size_by_name(vocabulary) if (vocabulary := column.learned_vocabulary()) else 0
-        for column in spec.categorical
-    }
-    buckets = {column.name: column.num_buckets(sizes[column.name]) for column in spec.categorical}
+    vocabularies = {vocabulary for column in spec.columns if (vocabulary := column.learned_vocabulary())}
+    buckets = spec.num_buckets({name: output.vocabulary_size_by_name(name) for name in vocabularies})
     reasons: Counter[str] = Counter()
     for file in (staging / "rejected").glob("*.jsonl"):
         reasons.update(json.loads(line)["reason"] for line in file.read_text().splitlines())

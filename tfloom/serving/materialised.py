@@ -17,18 +17,18 @@ _RECORDS = 8_192
 
 
 @dataclass(frozen=True)
-class Ids:
-    """A column of ids, any number a row. values: int64, of all rows; starts: int64 [rows + 1]."""
+class Ragged:
+    """Ids or numbers, any number a row. values: int64 or float32, of all rows; starts: int64 [rows + 1]."""
 
     values: np.ndarray
     starts: np.ndarray
 
     def take(self, rows: np.ndarray, width: int) -> np.ndarray:
-        """int64 [rows, T], right-padded with -1; T is `width`, or the longest row's where that is more."""
+        """[rows, T], right-padded with -1 or NaN; T is `width`, or the longest row's where that is more."""
         starts, lengths = self.starts[rows], self.starts[rows + 1] - self.starts[rows]
         steps = np.arange(max(width, int(lengths.max(initial=0))))
         within = steps < lengths[:, None]
-        result = np.full(within.shape, -1, np.int64)
+        result = np.full(within.shape, -1 if self.values.dtype == np.int64 else np.nan, self.values.dtype)
         result[within] = self.values[(starts[:, None] + steps)[within]]
         return result
 
@@ -37,16 +37,16 @@ class Ids:
 class Rows:
     """The materialised rows of a chunk, of all splits.
 
-    origins: binary [rows]. columns: by name float32 [rows, D], bytes [rows] or Ids.
+    origins: binary [rows]. columns: by name float32 [rows, D], bytes [rows] or Ragged.
     """
 
     origins: pa.Array
-    columns: Mapping[str, np.ndarray | Ids]
+    columns: Mapping[str, np.ndarray | Ragged]
 
     def take(self, rows: np.ndarray, widths: Mapping[str, int]) -> dict[str, np.ndarray]:
-        """Some rows by their index, dense; ids at least so wide."""
+        """Some rows by their index, dense; ragged ones at least so wide."""
         return {
-            name: column.take(rows, widths.get(name, 0)) if isinstance(column, Ids) else column[rows]
+            name: column.take(rows, widths.get(name, 0)) if isinstance(column, Ragged) else column[rows]
             for name, column in self.columns.items()
         }
 
@@ -74,8 +74,8 @@ def _features(transformed: TransformOutput) -> dict[str, Any]:
     for column in transformed.spec.materialised:
         kind = column.transformed_type
         assert kind is not None
-        if kind.dtype == "int64":
-            features[column.name] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
+        if kind.dtype == "int64" or (kind.dtype == "float32" and kind.dimension is None):
+            features[column.name] = tf.io.RaggedFeature(tf.as_dtype(kind.dtype), row_splits_dtype=tf.int64)
         elif kind.dtype == "float32":
             features[column.name] = tf.io.FixedLenFeature([kind.dimension], tf.float32)
         else:
@@ -84,8 +84,10 @@ def _features(transformed: TransformOutput) -> dict[str, Any]:
 
 
 def _joined(parts: list[Any]) -> Any:
-    """Tensors of batches -> an array, ragged ones -> Ids."""
+    """Tensors of batches -> an array, ragged ones -> Ragged."""
     if not hasattr(parts[0], "row_splits"):
         return np.concatenate([part.numpy() for part in parts])
     lengths = np.concatenate([part.row_lengths().numpy() for part in parts])
-    return Ids(np.concatenate([part.flat_values.numpy() for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
+    return Ragged(
+        np.concatenate([part.flat_values.numpy() for part in parts]), np.concatenate([[0], np.cumsum(lengths)])
+    )

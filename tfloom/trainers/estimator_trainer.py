@@ -72,14 +72,14 @@ def load(model: ModelDirectory) -> tuple[EstimatorNetwork, Head]:
     columns = _columns(train_spec.backbone_for(model.spec), model.spec)
     best = model.path / "checkpoints" / "best"
     with checkpoint.reading(best):
-        return EstimatorNetwork(best, columns, task.units), task
+        return EstimatorNetwork(best, columns, model.spec, task.units), task
 
 
 class EstimatorNetwork:
     """A SavedModel that an Estimator wrote: materialised columns of a batch, by name -> float32 [B, units]."""
 
-    def __init__(self, path: Path, columns: Sequence[Column], units: int) -> None:
-        self.columns, self.units = columns, units
+    def __init__(self, path: Path, columns: Sequence[Column], spec: FeatureSpec, units: int) -> None:
+        self.columns, self.spec, self.units = columns, spec, units
         self.saved_model = tf.saved_model.load(str(path))
 
     @property
@@ -89,7 +89,7 @@ class EstimatorNetwork:
 
     def __call__(self, features: Mapping[str, Any], training: bool = False) -> Any:
         """Only for predictions: it has no other graph."""
-        told = self.saved_model.signatures["predict"](**_by_column(features, self.columns))
+        told = self.saved_model.signatures["predict"](**fed(features, self.columns, self.spec))
         outputs = told["logits"] if "logits" in told else told["predictions"]
         if (
             outputs.shape[1] < self.units
@@ -140,7 +140,7 @@ class _Run:
         row: dict[str, Any] = {"epoch": epoch + 1, "step": end, "train": {"loss": loss}}
         exported = self._export(estimator)
         if self.output.report["splits"]["eval"]:
-            network = EstimatorNetwork(exported, self.columns, self.head.units)
+            network = EstimatorNetwork(exported, self.columns, self.output.spec, self.head.units)
             judge = metrics.judging(network, self.head, self.output.spec)
             row["eval"] = metrics.numbers(metrics.of_split(judge, self.head, self.output, "eval"))
         metric, more_is_better = self.head.monitor
@@ -158,7 +158,7 @@ class _Run:
         data = inputs.batches(
             self.output, "train", self.spec.batch_size, self.head.label, order=(self.spec.seed, epoch), skip=skip
         )
-        return data.map(lambda features, labels: (_by_column(features, self.columns), labels))
+        return data.map(lambda features, labels: (fed(features, self.columns, self.output.spec), labels))
 
     def _tell(self, before: int, steps: int, total: float) -> None:
         taken = before + steps
@@ -169,7 +169,7 @@ class _Run:
         """The SavedModel over materialised columns, alone in a folder beside its place."""
         staging = self.checkpoints / ".export"
         shutil.rmtree(staging, ignore_errors=True)
-        signature = _by_column(inputs.signature(self.output.spec.model_inputs), self.columns)
+        signature = fed(inputs.signature(self.output.spec.model_inputs), self.columns, self.output.spec)
 
         def receiver() -> Any:
             tensors = {name: tf.compat.v1.placeholder(one.dtype, one.shape, name) for name, one in signature.items()}
@@ -266,22 +266,29 @@ def _columns(backbone: Backbone, spec: FeatureSpec) -> tuple[Column, ...]:
     return tuple(dict.fromkeys(column for columns in backbone.parts(spec).values() for column in columns))
 
 
-def _by_column(by_materialised: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
-    """Each column under its own name, also where several encode the same ids."""
-    return {column.name: by_materialised[column.materialised] for column in columns}
+def fed(values: Mapping[str, Any], columns: Sequence[Column], spec: FeatureSpec) -> dict[str, Any]:
+    """Materialised columns by name -> the features that the tf.feature_columns of `columns` read, by key."""
+    return {key: values[name] for column in columns for name, key in _keys(column, spec).items()}
+
+
+def _keys(column: Column, spec: FeatureSpec) -> dict[str, str]:
+    """By materialised column that `column` encodes, the key of the feature: each has features of its own.
+
+    tf.feature_column names an embedding after the feature it reads, and refuses two of one name: so the last, whose ids
+    or numbers the others are about, is called as the column is.
+    """
+    *others, last = (one.name for one in spec.encoded([column]) if one.transformed_type is not None)
+    return {name: f"{column.name}.{name}" for name in others} | {last: column.name}
 
 
 def _feature_column(column: Column, spec: FeatureSpec, num_buckets: Mapping[str, int]) -> Any:
-    """The tf.feature_column over `_by_column`.
-
-    It reads a feature of its own name: tf.feature_column names an embedding after the feature it reads, and refuses
-    two of one name.
-    """
-    of = column.materialised
-    own = spec.by_name[of].model_copy(update={"name": column.name})
-    sizes = {column.name: num_buckets[of]} if of in num_buckets else {}
-    made = own if column.name == of else column
-    return made.transformed_feature_column({of: own}, sizes)
+    """The tf.feature_column over `fed`."""
+    keys = _keys(column, spec)
+    columns = {
+        one.name: one.model_copy(update={"name": keys.get(one.name, one.name)}) for one in spec.encoded([column])
+    }
+    sizes = {one.name: num_buckets[name] for name, one in columns.items() if name in num_buckets}
+    return columns[column.name].transformed_feature_column(columns, sizes)
 
 
 def _optimizer(train_spec: TrainSpec, steps: int) -> Any:

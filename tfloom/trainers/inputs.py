@@ -33,7 +33,8 @@ def batches(
 ) -> tf.data.Dataset:
     """Batches of a split: (features, labels), or features alone where there is no label to read.
 
-    features: by column, float32 [B, D], int64 [B, T] right-padded with -1, or string [B]. labels: int64 or float32 [B].
+    features: by column, float32 [B, D], int64 [B, T] right-padded with -1, float32 [B, T] with NaN, or string [B].
+    labels: int64 or float32 [B].
 
     Args:
       order: (seed, epoch): the rows in an order that is a function of the two; None: as they lie.
@@ -84,14 +85,18 @@ def examples_spec(columns: Sequence[Column]) -> dict[str, Any]:
             result[column.name] = tf.io.VarLenFeature(tf.int64)
         elif kind.dtype == "bytes":
             result[column.name] = tf.io.FixedLenFeature([], tf.string)
+        elif kind.dimension is None:
+            result[column.name] = tf.io.VarLenFeature(tf.float32)
         else:
             result[column.name] = tf.io.FixedLenFeature([kind.dimension], tf.float32)
     return result
 
 
 def dense(value: Any) -> tf.Tensor:
-    """Ids of any number a row -> int64 [B, T], right-padded with -1; anything else as it is."""
-    return tf.sparse.to_dense(value, -1) if isinstance(value, tf.SparseTensor) else value
+    """Ids or numbers of any number a row -> [B, T], right-padded with -1 or NaN; anything else as it is."""
+    if not isinstance(value, tf.SparseTensor):
+        return value
+    return tf.sparse.to_dense(value, float("nan") if value.dtype.is_floating else -1)
 
 
 def signature(columns: Sequence[Column]) -> dict[str, tf.TensorSpec]:
@@ -120,6 +125,7 @@ def _tensor(column: Column) -> tf.TensorSpec:
         return tf.TensorSpec([None, None], tf.int64, name=column.name)
     if kind.dtype == "bytes":
         return tf.TensorSpec([None], tf.string, name=column.name)
+    # Of a dimension of None: any number a row.
     return tf.TensorSpec([None, kind.dimension], tf.float32, name=column.name)
 
 

@@ -42,7 +42,7 @@ def build(spec: FeatureSpec, num_buckets: Mapping[str, int], train_spec: TrainSp
     task = head(spec.label(train_spec.label), train_spec.head)
     backbone = train_spec.backbone_for(spec)
     parts = backbone.parts(spec)
-    network = Network(ColumnLayer(parts, num_buckets), backbone.layer(parts, num_buckets, task.units))
+    network = Network(ColumnLayer(spec, parts, num_buckets), backbone.layer(parts, num_buckets, task.units))
     # Makes the variables: traced, for Keras' Conv2D takes a batch of no rows for one of its own input's shape.
     tf.function(network).get_concrete_function(inputs.signature(spec.model_inputs))
     return network, task

@@ -21,14 +21,17 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def materialised(tmp_path_factory) -> Materialised:
-    """Every column of every contract, by one job, whichever worker of pytest-xdist comes first."""
+def materialised(request, tmp_path_factory) -> Materialised:
+    """Every column of the contracts that are tested, by one job, whichever worker of pytest-xdist comes first."""
+    tested = dict.fromkeys(
+        cls for item in request.session.items if issubclass(cls := item.cls or object, ColumnContract)
+    )
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     with (folder / "columns.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return materialise(folder / "columns")
+        return materialise(tested, folder / "columns")
 
 
 @pytest.fixture

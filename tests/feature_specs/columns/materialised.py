@@ -1,10 +1,9 @@
-"""Every column of the contracts, materialised by one job: tf.Transform takes many seconds for each."""
+"""Every column of some contracts, materialised by one job: tf.Transform takes many seconds for each."""
 
 from __future__ import annotations
 
-import importlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.coders import example_coder
 
-from tfloom.feature_specs import discovery
-from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.directories import ORIGIN, TransformOutput
-from tfloom.feature_specs.spec import KINDS, FeatureSpec
+from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline import rows as raw_rows
 from tfloom.pipeline.preprocess import preprocess
+from tfloom.trainers.inputs import dense, examples_spec
 
 ROWS = 8
 HELD_OUT = 2
@@ -35,9 +33,11 @@ BATCHED = {1001: MANY, 1000: MANY, 7: 140, 1: 70}
 class Materialised:
     """The columns of the contracts over their rows.
 
-    columns: by name, what a model reads: float32 [ROWS, D], int64 [ROWS, T] right-padded with -1, or bytes [ROWS].
-    ids: of categorical columns, what lies in the examples: a list a row, where -1 is out-of-vocabulary.
-    features: the same as an Estimator reads them, ids as a SparseTensorValue.
+    columns: by name, what a model reads: float32 [ROWS, D], int64 [ROWS, T] right-padded with -1, float32 [ROWS, T]
+      with NaN, or bytes [ROWS].
+    ids: of columns with any number of ids or numbers a row, what lies in the examples: a list a row, where -1 is
+      out-of-vocabulary.
+    features: the same as an Estimator reads them, such a column as a SparseTensorValue.
     """
 
     def __init__(self, output: TransformOutput, table: pa.Table) -> None:
@@ -46,8 +46,7 @@ class Materialised:
             record for split in ("train", "eval") for record in tf.data.TFRecordDataset(output.examples(split), "GZIP")
         ]
         spec = {ORIGIN: tf.io.FixedLenFeature([], tf.string)}
-        for column in output.spec.materialised:
-            spec[column.name] = _feature(column)
+        spec |= examples_spec(output.spec.materialised)
         made = tf.io.parse_example(records, spec)
         assert made.pop(ORIGIN).numpy().tolist() == [b"memory.parquet:%d" % row for row in range(ROWS)]
         self.ids = {
@@ -56,10 +55,7 @@ class Materialised:
             if isinstance(value, tf.SparseTensor)
         }
         self.features = {name: sparse_value(v) if name in self.ids else v.numpy() for name, v in made.items()}
-        self.columns = {
-            name: tf.sparse.to_dense(value, -1).numpy() if name in self.ids else value.numpy()
-            for name, value in made.items()
-        }
+        self.columns = {name: dense(value).numpy() for name, value in made.items()}
 
     @cached_property
     def parsed(self) -> pa.RecordBatch:
@@ -130,24 +126,11 @@ def sparse_value(value: tf.SparseTensor) -> Any:
     return tf.compat.v1.SparseTensorValue(value.indices.numpy(), value.values.numpy(), value.dense_shape.numpy())
 
 
-def contracts() -> Iterator[Any]:
-    """The contract of every kind, by the name of its test."""
-    from tests.feature_specs.columns.contract import ColumnContract
-
-    for kind in discovery.names(KINDS):
-        module = importlib.import_module(f"tests.feature_specs.columns.test_{kind}")
-        yield from (
-            value
-            for value in vars(module).values()
-            if isinstance(value, type) and issubclass(value, ColumnContract) and value is not ColumnContract
-        )
-
-
-def union() -> tuple[FeatureSpec, pa.Table]:
-    """One spec and one table of all contracts, the last HELD_OUT rows in the eval split."""
+def union(contracts: Iterable[Any]) -> tuple[FeatureSpec, pa.Table]:
+    """One spec and one table of contracts, the last HELD_OUT rows in the eval split."""
     written: dict[str, Any] = {"inputs": {}, "columns": [], "split": {"by": "column", "source": "split"}}
     table = pa.table({"split": ["train"] * (ROWS - HELD_OUT) + ["eval"] * HELD_OUT})
-    for contract in contracts():
+    for contract in contracts:
         written["inputs"] |= contract.inputs
         written["columns"] += [{"name": name} | fields for name, fields in contract.columns.items()]
         for name, values in contract.rows.items():
@@ -155,21 +138,12 @@ def union() -> tuple[FeatureSpec, pa.Table]:
     return FeatureSpec.model_validate(written), table
 
 
-def materialise(path: Path) -> Materialised:
+def materialise(contracts: Iterable[Any], path: Path) -> Materialised:
     """Run the job, where no other process has."""
-    spec, table = union()
+    spec, table = union(contracts)
     if not path.exists():
         preprocess(spec, {None: table}, path)
     return Materialised(TransformOutput.open(path), table)
-
-
-def _feature(column: Column) -> Any:
-    match column.transformed_type.dtype:
-        case "int64":
-            return tf.io.VarLenFeature(tf.int64)
-        case "bytes":
-            return tf.io.FixedLenFeature([], tf.string)
-    return tf.io.FixedLenFeature([column.transformed_type.dimension], tf.float32)
 
 
 def _bits(batches: list[dict[str, Any]]) -> dict[str, list[bytes]]:

@@ -8,6 +8,7 @@ from PIL import Image as Pillow
 
 from tests.feature_specs.columns.contract import ColumnContract
 from tfloom.feature_specs.columns.image import Image
+from tfloom.feature_specs.encoded import Encoded
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.validation import validate
@@ -99,17 +100,25 @@ def test_paths(tmp_path):
     assert "Input is empty" in reasons[3]
 
 
+def encoded(column, pictures):
+    return (
+        Encoded({column.name: column}, {column.name: tf.constant(pictures, tf.string)}, {}, {})
+        .feature(column.name)
+        .values
+    )
+
+
 def test_an_animation_is_its_first_frame():
     frames = [Pillow.fromarray(np.full((4, 4), level, np.uint8)) for level in (10, 200)]
     file = io.BytesIO()
     frames[0].save(file, "gif", save_all=True, append_images=frames[1:])
-    values = image(height=4, width=4, scale="none").encode(tf.constant([file.getvalue()]), {}, {}).values
+    values = encoded(image(height=4, width=4, scale="none"), [file.getvalue()])
     np.testing.assert_array_equal(values, np.full((1, 4, 4, 3), 10.0))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_no_rows(channels):
-    values = image(channels=channels).encode(tf.constant([], tf.string), {}, {}).values
+    values = encoded(image(channels=channels), [])
     assert values.shape == (0, 16, 12, channels)
 
 

@@ -4,7 +4,9 @@ import pytest
 import tensorflow as tf
 
 from tests.feature_specs.columns.contract import ColumnContract
+from tfloom.feature_specs.columns.numeric import Numeric
 from tfloom.feature_specs.columns.periodic import Periodic
+from tfloom.feature_specs.encoded import Encoded
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.validation import validate
@@ -43,17 +45,22 @@ def test_the_same_in_every_batch():
     column = Periodic(name="waves", of="x", frequencies=7, sigma=1.0)
     variables = {"frequencies": tf.constant(rng.normal(size=7), tf.float32)}
     x = rng.normal(size=(1001, 1)).astype(np.float32)
-    together = column.encode(tf.constant(x), variables, {}).values.numpy()
+    together = encoded(column, x, variables)
     assert together.shape == (1001, 14)
     for size in (1, 7):
-        apart = [column.encode(tf.constant(x[i : i + size]), variables, {}).values.numpy() for i in range(0, 70, size)]
+        apart = [encoded(column, x[i : i + size], variables) for i in range(0, 70, size)]
         np.testing.assert_array_equal(np.concatenate(apart), together[:70])
+
+
+def encoded(waves, x, variables):
+    columns = {"waves": waves, "x": Numeric(name="x")}
+    return Encoded(columns, {"x": tf.constant(x)}, {"waves": variables}, {}).feature("waves").values.numpy()
 
 
 def test_what_no_number_gives():
     column = Periodic(name="waves", of="x", frequencies=1, sigma=1.0)
-    x = tf.constant([[np.nan], [np.inf]], tf.float32)
-    assert np.isnan(column.encode(x, {"frequencies": tf.constant([1.0])}, {}).values).all()
+    x = np.float32([[np.nan], [np.inf]])
+    assert np.isnan(encoded(column, x, {"frequencies": tf.constant([1.0])})).all()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from tests.feature_specs.columns.contract import input_layer
 from tests.trainers import census_program
 from tfloom.feature_specs import load_spec
 from tfloom.feature_specs.converters import convert
+from tfloom.feature_specs.encoded import Encoded
 from tfloom.feature_specs.errors import SpecError
 
 fc = tf.feature_column
@@ -52,17 +53,20 @@ def written(tmp_path):
 def test_the_same_numbers(written, transform):
     rng = np.random.default_rng(5)
     made = transform(written, **{name: pa.array(values) for name, values in ROWS.items()})
-    num_buckets = {column.name: column.num_buckets(0) for column in written.categorical}
+    num_buckets = written.num_buckets({})
+    values = {
+        name: tf.ragged.constant(value, tf.int64).to_tensor(-1) if isinstance(value, list) else value
+        for name, value in made.items()
+    }
     compared = 0
     for theirs, ours in zip(
         [c for group in columns().values() for c in group],
         [c for group in written.model_groups.values() for c in group],
         strict=True,
     ):
-        value = made[ours.materialised]
-        value = tf.ragged.constant(value, tf.int64).to_tensor(-1) if isinstance(value, list) else value
         tables = {n: rng.normal(size=v.shape).astype(np.float32) for n, v in ours.variables(num_buckets).items()}
-        feature = ours.encode(value, {n: tf.constant(table) for n, table in tables.items()}, num_buckets)
+        variables = {ours.name: {n: tf.constant(table) for n, table in tables.items()}}
+        feature = Encoded(written.by_name, values, variables, num_buckets).feature(ours.name)
         expected = input_layer(theirs, features(theirs), tables.get("table"))
         told = (
             feature.values

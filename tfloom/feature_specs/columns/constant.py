@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import FiniteFloat
 
-from tfloom.feature_specs.column import Column, Transformed, Values
+from tfloom.feature_specs.column import Batch, Column, Transformed, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Dense
 
@@ -41,8 +41,8 @@ class Constant(Column):
         some = next(name for column in values.columns.values() for name in column.inputs())
         return tf.fill([values.ragged(some).nrows(), 1], tf.constant(self.value, tf.float32))
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
-        return Dense(value)
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
+        return Dense(batch.value(self.name))
 
     def transformed_feature_column(self, columns: Mapping[str, Column], num_buckets: Mapping[str, int]) -> Any:
         import tensorflow as tf

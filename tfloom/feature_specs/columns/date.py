@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import Field, FiniteFloat, model_validator
 
 from tfloom.feature_specs import calendar
-from tfloom.feature_specs.column import Column, Transformed, Values
+from tfloom.feature_specs.column import Batch, Column, Transformed, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Dense
 from tfloom.feature_specs.inputs import Dtype
@@ -145,8 +145,8 @@ class Date(Column):
             raise SpecError(f"{place}: is not right", expected="a date a line, each once", received=f"{path}: {what}")
         return tuple(days)
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
-        return Dense(value)
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
+        return Dense(batch.value(self.name))
 
     def transformed_feature_column(self, columns: Mapping[str, Column], num_buckets: Mapping[str, int]) -> Any:
         import tensorflow as tf

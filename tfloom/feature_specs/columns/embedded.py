@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat
 
-from tfloom.feature_specs.column import Column, DerivedColumn, Variable
+from tfloom.feature_specs.column import Batch, Column, DerivedColumn, Variable
 from tfloom.feature_specs.features import Dense
 from tfloom.feature_specs.inputs import Input
 
@@ -29,13 +29,14 @@ class Embedded(DerivedColumn):
         # tf.feature_column.embedding_column starts from the same distribution.
         return {"table": Variable((num_buckets[self.of], self.dimension), stddev=self.dimension**-0.5)}
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
         import tensorflow as tf
 
-        vectors = tf.gather(variables["table"], tf.maximum(value, 0))
+        ids = batch.feature(self.of).ids  # type: ignore[union-attr]
+        vectors = tf.gather(variables["table"], tf.maximum(ids, 0))
         if self.max_norm is not None:
             vectors = tf.clip_by_norm(vectors, self.max_norm, axes=[-1])
-        present = tf.cast(value >= 0, vectors.dtype)[..., None]
+        present = tf.cast(ids >= 0, vectors.dtype)[..., None]
         total, count = tf.reduce_sum(vectors * present, axis=1), tf.reduce_sum(present, axis=1)
         if self.combiner == "mean":
             return Dense(tf.math.divide_no_nan(total, count))

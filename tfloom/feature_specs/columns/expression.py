@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import FiniteFloat, model_validator
 
 from tfloom.feature_specs import grammar
-from tfloom.feature_specs.column import Column, Transformed, Values
+from tfloom.feature_specs.column import Batch, Column, Transformed, Values
 from tfloom.feature_specs.errors import SpecError, nearest
 from tfloom.feature_specs.features import Dense
 from tfloom.feature_specs.inputs import Dtype
@@ -95,8 +95,8 @@ class Expression(Column):
         result = tf.cast(_value(_parsed(self.source or self.of or ""), read), tf.float32)
         return tf.where(tf.math.is_finite(result), result, tf.constant(self.missing, tf.float32))[:, None]
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
-        return Dense(value)
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
+        return Dense(batch.value(self.name))
 
     def transformed_feature_column(self, columns: Mapping[str, Column], num_buckets: Mapping[str, int]) -> Any:
         import tensorflow as tf

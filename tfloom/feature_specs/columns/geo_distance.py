@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import FiniteFloat, model_validator
 
-from tfloom.feature_specs.column import Column, Transformed, Values
+from tfloom.feature_specs.column import Batch, Column, Transformed, Values
 from tfloom.feature_specs.features import Dense
 from tfloom.feature_specs.inputs import Dtype
 from tfloom.feature_specs.places import Inputs, Latitude, Longitude, place
@@ -60,8 +60,8 @@ class GeoDistance(Column):
                 return place(values, (latitude, longitude))
         return tf.constant(self.to[0], tf.float64), tf.constant(self.to[1], tf.float64)
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
-        return Dense(value)
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
+        return Dense(batch.value(self.name))
 
     def transformed_feature_column(self, columns: Mapping[str, Column], num_buckets: Mapping[str, int]) -> Any:
         import tensorflow as tf

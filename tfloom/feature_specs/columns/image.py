@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field
 
-from tfloom.feature_specs.column import Column, Transformed, Values
+from tfloom.feature_specs.column import Batch, Column, Transformed, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Image as ImageFeature
 from tfloom.feature_specs.inputs import Dtype
@@ -76,11 +76,11 @@ class Image(Column):
     def transform(self, values: Values) -> Any:
         return values.ragged(*self.inputs()).to_tensor(shape=[None, 1])[:, 0]
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> ImageFeature:
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> ImageFeature:
         import tensorflow as tf
 
         picture = tf.TensorSpec([self.height, self.width, self.channels], tf.float32)
-        return ImageFeature(tf.map_fn(self._decode, value, fn_output_signature=picture))
+        return ImageFeature(tf.map_fn(self._decode, batch.value(self.name), fn_output_signature=picture))
 
     def _decode(self, encoded: Any) -> Any:
         import tensorflow as tf

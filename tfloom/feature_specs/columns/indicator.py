@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from tfloom.feature_specs.column import Column, DerivedColumn
+from tfloom.feature_specs.column import Batch, Column, DerivedColumn
 from tfloom.feature_specs.features import Dense
 from tfloom.feature_specs.inputs import Input
 
@@ -15,10 +15,12 @@ class Indicator(DerivedColumn):
 
     kind: Literal["indicator"] = "indicator"
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
         import tensorflow as tf
 
-        return Dense(tf.reduce_sum(tf.one_hot(value, num_buckets[self.of], dtype=tf.float32), axis=1))
+        of = batch.feature(self.of)
+        counts = tf.one_hot(of.ids, of.num_buckets, dtype=tf.float32)  # type: ignore[union-attr]
+        return Dense(tf.reduce_sum(counts, axis=1))
 
     def raw_feature_column(self, columns: Mapping[str, Column], inputs: Mapping[str, Input]) -> Any:
         import tensorflow as tf

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from tfloom.feature_specs.column import Column, Dtype, Transformed, Values
+from tfloom.feature_specs.column import Batch, Column, Dtype, Transformed, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Dense
 from tfloom.feature_specs.inputs import Input
@@ -115,8 +115,8 @@ class Numeric(NumberColumn):
                 scaled = scaled * (greatest - least) + least
         return tf.cast(scaled, tf.float32)
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
-        return Dense(value)
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
+        return Dense(batch.value(self.name))
 
     def raw_feature_column(self, columns: Mapping[str, Column], inputs: Mapping[str, Input]) -> Any:
         import tensorflow as tf

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat
 
-from tfloom.feature_specs.column import Column, DerivedColumn, Transformed, Variable
+from tfloom.feature_specs.column import Batch, Column, DerivedColumn, Transformed, Variable
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Dense
 
@@ -40,12 +40,13 @@ class Periodic(DerivedColumn):
     def variables(self, num_buckets: Mapping[str, int]) -> dict[str, Variable]:
         return {"frequencies": Variable((self.frequencies,), stddev=self.sigma, truncated=False)}
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
         import tensorflow as tf
 
         # In float64, rounded once: float32 sine depends on where a row stands in its batch.
         frequencies = tf.cast(tf.convert_to_tensor(variables["frequencies"]), tf.float64)
-        angles = 2 * math.pi * tf.cast(value, tf.float64) * frequencies
+        x = batch.feature(self.of).values  # type: ignore[union-attr]
+        angles = 2 * math.pi * tf.cast(x, tf.float64) * frequencies
         return Dense(tf.cast(tf.concat([tf.sin(angles), tf.cos(angles)], axis=1), tf.float32))
 
     def raw_feature_column(self, columns: Mapping[str, Column], inputs: Any) -> Any:

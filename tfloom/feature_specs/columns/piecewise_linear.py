@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, FiniteFloat, model_validator
 
-from tfloom.feature_specs.column import Column, Transformed, Values
+from tfloom.feature_specs.column import Batch, Column, Transformed, Values
 from tfloom.feature_specs.features import Dense
 from tfloom.feature_specs.number_column import NumberColumn
 from tfloom.feature_specs.statistics import Statistics
@@ -69,8 +69,8 @@ class PiecewiseLinear(NumberColumn):
         # Without any number the least is infinite, and so is the greatest.
         return tf.unique(tf.boolean_mask(edges, tf.math.is_finite(edges)))[0]
 
-    def encode(self, value: Any, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
-        return Dense(value)
+    def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
+        return Dense(batch.value(self.name))
 
     def transformed_feature_column(self, columns: Mapping[str, Column], num_buckets: Mapping[str, int]) -> Any:
         import tensorflow as tf
