@@ -96,8 +96,8 @@ def preprocess(
     """Materialise `data` by a spec into the transform output `out`.
 
     Args:
-      data: paths or globs of CSV and Parquet files, a pandas or polars frame, a pyarrow Table or RecordBatches; or
-        these by split, {"train": ..., "eval": ..., "test": ...}.
+      data: paths or globs of CSV, Parquet and TFRecord files, a pandas or polars frame, a pyarrow Table or
+        RecordBatches; or these by split, {"train": ..., "eval": ..., "test": ...}.
       max_rejected: the share of rows that may be rejected.
       parquet: write the materialised rows as Parquet too.
       beam_options: Beam's pipeline options; none runs on this machine.

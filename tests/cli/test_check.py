@@ -6,6 +6,8 @@ import pytest
 
 from tfloom.feature_specs.columns.numeric import Numeric
 
+A_FILE = "a CSV, Parquet or TFRecord file, or a glob of them"
+
 
 def test_what_would_become_of_the_data(succeeds):
     assert succeeds("check", "spec.yaml", "people.csv") == [
@@ -37,13 +39,13 @@ def test_rows_of_the_train_file_are_held_out_where_no_eval_file_is_named(succeed
         ("model", "people.csv", "model: cannot be read", "a YAML or JSON file", "Is a directory"),
         ("spec.yaml", "no_town.csv", "{}: has no column 'home town', which columns.town reads",
          "one of: age-now, fold, id, income", "id, age-now, fold, income"),
-        ("spec.yaml", "empty.csv", "{}: cannot be read", "a CSV file with a header, or a Parquet file",
+        ("spec.yaml", "empty.csv", "{}: cannot be read", "a CSV file with a header, Parquet, or TFRecord of tf.Example",
          "Empty CSV file"),
-        ("spec.yaml", "nothing.csv", "nothing.csv: there is no such file", "a CSV or Parquet file, or a glob of them",
+        ("spec.yaml", "nothing.csv", "nothing.csv: there is no such file", A_FILE,
          "nothing"),
-        ("spec.yaml", "nothing*.csv", "nothing*.csv: no file matches", "a CSV or Parquet file, or a glob of them",
+        ("spec.yaml", "nothing*.csv", "nothing*.csv: no file matches", A_FILE,
          "nothing"),
-        ("spec.yaml", "model", "model: there is no such file", "a CSV or Parquet file, or a glob of them", "a folder"),
+        ("spec.yaml", "model", "model: there is no such file", A_FILE, "a folder"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit(refused, write, way, spec, data, what, expected, received):
@@ -55,7 +57,10 @@ def test_what_does_not_fit(refused, write, way, spec, data, what, expected, rece
 def test_a_file_that_is_broken(refused, write):
     path = write("broken.parquet")
     what, expected, received = refused("check", "spec.yaml", path)
-    assert (what, expected) == (f"{path}: cannot be read", "a CSV file with a header, or a Parquet file")
+    assert (what, expected) == (
+        f"{path}: cannot be read",
+        "a CSV file with a header, Parquet, or TFRecord of tf.Example",
+    )
     assert "Parquet" in received
 
 

@@ -20,7 +20,7 @@ FLOAT, INT, STRING = {"dtype": "float32"}, {"dtype": "int64"}, {"dtype": "string
 
 
 def chunk(columns, malformed=(), split=None, first_row=0):
-    return Chunk(Source(0, "/data/a.csv", "a.csv", True, split), 0, first_row, pa.RecordBatch.from_pydict(columns),
+    return Chunk(Source(0, "/data/a.csv", "a.csv", "csv", split), 0, first_row, pa.RecordBatch.from_pydict(columns),
                  tuple(malformed))  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from tfloom.pipeline.sources import Chunk, Source
 
 def chunk(source=0, number=0, count=4):
     rows = pa.RecordBatch.from_pydict({"x": [str(i) for i in range(count)]})
-    return Chunk(Source(source, f"/data/{source}.csv", f"{source}.csv", True), number, number * count, rows)
+    return Chunk(Source(source, f"/data/{source}.csv", f"{source}.csv", "csv"), number, number * count, rows)
 
 
 def ingested(of, splits, rejected=()):

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfloom.feature_specs.errors import DataError
-from tfloom.pipeline.sources import chunks, find, line_numbers, schema
+from tfloom.pipeline.formats.csv import line_numbers
+from tfloom.pipeline.sources import chunks, find, schema
 
 TABLE = pa.table({"name": ["ann", "bob", None], "age": [31, 42, 53]})
 
@@ -52,7 +53,7 @@ def test_data_in_memory(data, tmp_path):
     (one,) = find({None: data}, tmp_path)
     assert rows(one) == TABLE.to_pylist()
     assert schema(one).types == [pa.string(), pa.int64()]
-    assert (one.label, one.place, one.is_csv) == ("memory.parquet", "data in memory", False)
+    assert (one.label, one.place, one.format) == ("memory.parquet", "data in memory", "parquet")
 
 
 def test_csv_is_text_and_parquet_as_typed(tmp_path):
@@ -96,13 +97,13 @@ def test_csv_as_it_is_written_in_the_wild(content, expected, tmp_path):
 def test_compressed_csv(suffix, compress, tmp_path):
     one = source(written(tmp_path / f"a.csv.{suffix}", compress(b"a,b\nx,1\n\ny,2\n")))
     assert rows(one) == [{"a": "x", "b": "1"}, {"a": "y", "b": "2"}]
-    assert line_numbers(one, {0, 1}) == ({0: 2, 1: 4}, {})
+    assert line_numbers(one.path, {0, 1}) == ({0: 2, 1: 4}, {})
 
 
 def test_a_field_may_be_long(tmp_path):
     one = source(written(tmp_path / "a.csv", f"a,b\n{'x' * 200_000},1\n"))
     assert [len(row["a"]) for row in rows(one)] == [200_000]
-    assert line_numbers(one, {0}) == ({0: 2}, {})
+    assert line_numbers(one.path, {0}) == ({0: 2}, {})
 
 
 def test_a_name_in_the_header_may_be_quoted(tmp_path):
@@ -134,13 +135,13 @@ def test_a_chunk_is_a_fixed_run_of_rows_that_knows_its_place(suffix, tmp_path):
 def test_csv_chunks_do_not_depend_on_the_blocks_they_are_read_in(tmp_path, monkeypatch):
     path = written(tmp_path / "a.csv", "n,text\n" + "".join(f'{i},"{"x" * (i % 7)}\n"\n' for i in range(300)))
     whole = [(c.first_row, c.rows.to_pylist()) for c in chunks(source(path), at_most=70)]
-    monkeypatch.setattr("tfloom.pipeline.sources.CSV_BLOCK", 64)
+    monkeypatch.setattr("tfloom.pipeline.formats.csv.BLOCK", 64)
     assert [(c.first_row, c.rows.to_pylist()) for c in chunks(source(path), at_most=70)] == whole
     assert [first for first, _ in whole] == [0, 70, 140, 210, 280]
 
 
 def test_wide_parquet_rows_make_smaller_chunks(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfloom.pipeline.sources.CHUNK_BYTES", 10_000)
+    monkeypatch.setattr("tfloom.pipeline.formats.parquet.CHUNK_BYTES", 10_000)
     # 20 rows of 1,000 bytes and some: 9 of them are below 10,000 bytes, 10 are not.
     pq.write_table(pa.table({"b": [bytes([i]) * 1000 for i in range(20)]}), tmp_path / "a", compression="none",
                    use_dictionary=False)  # fmt: skip
@@ -180,7 +181,7 @@ def test_a_line_with_another_number_of_fields_is_put_aside(tmp_path):
     (chunk,) = chunks(one)
     assert chunk.rows.to_pylist() == [{"a": "x\ny", "b": "1"}, {"a": "z", "b": "2"}]
     assert chunk.malformed == ((3, "3"), (5, "7,8,9"))
-    assert line_numbers(one, {0, 1}, {3, 5}) == ({0: 2, 1: 6}, {3: 5, 5: 7})
+    assert line_numbers(one.path, {0, 1}, {3, 5}) == ({0: 2, 1: 6}, {3: 5, 5: 7})
 
 
 @pytest.mark.parametrize("size", [16, 1 << 20])
@@ -195,7 +196,7 @@ def test_a_line_with_another_number_of_fields_is_put_aside(tmp_path):
     ids=["nothing else", "amid blank lines", "last", "between"],
 )
 def test_no_malformed_line_is_lost(content, expected, size, tmp_path, monkeypatch):
-    monkeypatch.setattr("tfloom.pipeline.sources.CSV_BLOCK", size)
+    monkeypatch.setattr("tfloom.pipeline.formats.csv.BLOCK", size)
     found = list(chunks(source(written(tmp_path / "a.csv", content)), ["b"], at_most=2))
     assert [record for chunk in found for record, _ in chunk.malformed] == expected
     assert [chunk.number for chunk in found] == list(range(len(found)))
@@ -221,13 +222,13 @@ def test_rows_and_lines_of_any_csv(records, end, block):
             malformed += [line] if record != ("",) else []
             text += ",".join(record) + end
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tfloom.pipeline.sources.CSV_BLOCK", block)
+        patch.setattr("tfloom.pipeline.formats.csv.BLOCK", block)
         one = source(written(Path(folder) / "a.csv", text))
         found = list(chunks(one, at_most=3))
         read = [tuple(row.values()) for chunk in found for row in chunk.rows.to_pylist()]
         bad = [record for chunk in found for record, _ in chunk.malformed]
         assert read == expected
-        assert line_numbers(one, range(len(read)), bad) == (lines, dict(zip(bad, malformed, strict=True)))
+        assert line_numbers(one.path, range(len(read)), bad) == (lines, dict(zip(bad, malformed, strict=True)))
 
 
 # -- several sources ----------------------------------------------------------------------------------------------
@@ -288,7 +289,7 @@ def parts(error):
 def test_a_file_that_is_absent(tmp_path):
     with pytest.raises(DataError) as error:
         find({None: tmp_path / "none.csv"}, tmp_path)
-    expected = "a CSV or Parquet file, or a glob of them"
+    expected = "a CSV, Parquet or TFRecord file, or a glob of them"
     assert parts(error) == (f"{tmp_path}/none.csv: there is no such file", expected, "nothing")
     with pytest.raises(DataError) as error:
         find({None: str(tmp_path / "*.csv")}, tmp_path)
@@ -341,7 +342,10 @@ def test_a_file_that_cannot_be_read_is_named(content, received, tmp_path):
     path = written(tmp_path / "broken", content(tmp_path))
     with pytest.raises(DataError) as error:
         schema(source(path))
-    assert parts(error)[:2] == (f"{path}: cannot be read", "a CSV file with a header, or a Parquet file")
+    assert parts(error)[:2] == (
+        f"{path}: cannot be read",
+        "a CSV file with a header, Parquet, or TFRecord of tf.Example",
+    )
     assert received in error.value.received
     with pytest.raises(DataError, match="cannot be read"):
         list(chunks(source(path)))

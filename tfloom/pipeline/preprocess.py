@@ -12,8 +12,9 @@ from typing import Any
 from tfloom.feature_specs.directories import TransformOutput, fingerprint, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.formats import csv
 from tfloom.pipeline.resolve import resolve
-from tfloom.pipeline.sources import Data, Source, find, line_numbers
+from tfloom.pipeline.sources import Data, Source, find
 
 
 def preprocess(
@@ -80,14 +81,14 @@ def _report(spec: FeatureSpec, sources: Sequence[Source], staging: Path) -> dict
 
 def _number_lines(sources: Sequence[Source], folder: Path) -> None:
     """Give each rejected row of a CSV file its line, for which the file is read again where there are any."""
-    for source in (s for s in sources if s.is_csv):
+    for source in (s for s in sources if s.format == "csv"):
         files = sorted(folder.glob(f"{source.index:05d}-*.jsonl"))
         entries = {file: [json.loads(line) for line in file.read_text().splitlines()] for file in files}
         rejected = [entry for of in entries.values() for entry in of]
         if not rejected:
             continue
         rows = {_row(entry) for entry in rejected if entry["line"] is None}
-        of_rows, of_records = line_numbers(source, rows, {entry["line"] for entry in rejected} - {None})
+        of_rows, of_records = csv.line_numbers(source.path, rows, {entry["line"] for entry in rejected} - {None})
         for file, of in entries.items():
             for entry in of:
                 entry["line"] = of_rows[_row(entry)] if entry["line"] is None else of_records[entry["line"]]

@@ -64,7 +64,7 @@ def look(sources: Sequence[Source], names: Sequence[str]) -> dict[str, Seen]:
     """Read every source once and say what these columns hold."""
     seen: dict[str, Seen] = {}
     for source in sources if names else ():
-        if not source.is_csv and (quick := _from_parquet(source, names)) is not None:
+        if source.format == "parquet" and (quick := _from_parquet(source, names)) is not None:
             for name, one in quick.items():
                 seen[name] = _both(seen.get(name), one)
             continue

@@ -1,0 +1,47 @@
+"""Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tfloom.feature_specs.numbers import is_text
+from tfloom.pipeline.formats import CHUNK_BYTES
+
+
+def is_one(path: str) -> bool:
+    """By its first bytes."""
+    with open(path, "rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def schema(path: str) -> pa.Schema:
+    """The columns, their types made plain."""
+    return pa.schema([pa.field(field.name, plain(field.type)) for field in pq.read_schema(path)])
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """One type for those that mean the same, so that a polars frame reads as a pandas one does."""
+    if pa.types.is_dictionary(kind):
+        return plain(kind.value_type)
+    if is_text(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
+        return pa.binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return pa.list_(plain(kind.value_type))
+    return kind
+
+
+def batches(
+    path: str, columns: Sequence[str] | None, size: int, malformed: list[tuple[int, str]]
+) -> Iterator[pa.RecordBatch]:
+    """See the package."""
+    with pq.ParquetFile(path) as file:
+        rows = max(file.metadata.num_rows, 1)
+        bytes_ = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        fitting = max(1, min(size, CHUNK_BYTES * rows // max(bytes_, 1)))
+        for batch in file.iter_batches(fitting, columns=None if columns is None else list(columns)):
+            yield batch.cast(pa.schema([pa.field(field.name, plain(field.type)) for field in batch.schema]))
