@@ -91,6 +91,7 @@ def preprocess(
     overwrite: bool = False,
     max_rejected: float = 0.01,
     parquet: bool = False,
+    threads: int | None = None,
     beam_options: Sequence[str] = (),
 ) -> TransformOutput:
     """Materialise `data` by a spec into the transform output `out`.
@@ -100,7 +101,8 @@ def preprocess(
         RecordBatches; or these by split, {"train": ..., "eval": ..., "test": ...}.
       max_rejected: the share of rows that may be rejected.
       parquet: write the materialised rows as Parquet too.
-      beam_options: Beam's pipeline options; none runs on this machine.
+      threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
+      beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
 
     Raises:
       SpecError, DataError, ArtefactError: in three parts; then nothing is written.
@@ -114,6 +116,7 @@ def preprocess(
         overwrite=overwrite,
         max_rejected=max_rejected,
         parquet=parquet,
+        threads=threads,
         beam_options=beam_options,
     )
 

@@ -64,12 +64,18 @@ def test_options_are_handed_on(tfloom, way, monkeypatch):
 
     monkeypatch.setattr(api, "preprocess", preprocess)
     files = ["--train", "a.csv", "--train", "b.csv", "--test", "c.csv"]
-    options = ["--max-rejected", "0.5", "--parquet", "--overwrite", "--beam=--runner=FlinkRunner"]
+    options = ["--max-rejected", "0.5", "--parquet", "--overwrite", "--threads", "3", "--beam=--runner=FlinkRunner"]
     assert tfloom("preprocess", "spec.yaml", *files, *options, "-o", "out").code == 0
     assert calls == [
         (
             {"train": ["a.csv", "b.csv"], "test": ["c.csv"]},
             "out",
-            {"overwrite": True, "max_rejected": 0.5, "parquet": True, "beam_options": ["--runner=FlinkRunner"]},
+            {
+                "overwrite": True,
+                "max_rejected": 0.5,
+                "parquet": True,
+                "threads": 3,
+                "beam_options": ["--runner=FlinkRunner"],
+            },
         )
     ]

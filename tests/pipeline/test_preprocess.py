@@ -244,11 +244,11 @@ def test_an_output_that_is_there_is_not_written_over(data, output):
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_job_that_fails_leaves_what_was_there(overwrite, tmp_path, monkeypatch):
-    def half_done(spec, sources, folder, options, parquet):
+    def half_done(spec, sources, folder, threads, parquet):
         (tmp_path / folder / "examples").mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tfloom.pipeline.engines.beam.run", half_done)
+    monkeypatch.setattr("tfloom.pipeline.engines.local.run", half_done)
     out = tmp_path / "out"
     if overwrite:
         out.mkdir()
@@ -289,10 +289,11 @@ def test_no_row_to_train_on(rows_, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_error_met_amid_the_job_is_told_as_it_was_raised(tmp_path, caplog):
+@pytest.mark.parametrize("options", [(), ("--runner=FnApiRunner",)], ids=["local", "beam"])
+def test_an_error_met_amid_the_job_is_told_as_it_was_raised(options, tmp_path, caplog):
     spec = PLAIN.model_copy(update={"where": "word > 3"})
     with pytest.raises(DataError) as error:
-        preprocess(spec, {None: TABLE}, tmp_path / "out")
+        preprocess(spec, {None: TABLE}, tmp_path / "out", beam_options=options)
     assert error.value.what == "where: column 'word' cannot be compared with 3"
     assert "while running" not in str(error.value)
     assert not [record for record in caplog.records if "apache_beam.runners" in record.name]

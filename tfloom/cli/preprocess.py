@@ -22,8 +22,10 @@ def command(
     test: Test = None,
     max_rejected: Annotated[float, typer.Option(help="The share of rows that may be rejected.")] = 0.01,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write the materialised rows as Parquet too.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="How many of this machine's; left out, its cores.")] = None,
     beam: Annotated[
-        list[str] | None, typer.Option("--beam", help="A pipeline option of Beam, such as --beam=--runner=FlinkRunner.")
+        list[str] | None,
+        typer.Option("--beam", help="A pipeline option of Beam, such as --beam=--runner=FlinkRunner; Beam then runs."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over an output that is there.")] = False,
 ) -> None:
@@ -35,8 +37,9 @@ def command(
         with tensorflow():
             from tfloom import api
         output = api.preprocess(
-            read, named, out, overwrite=overwrite, max_rejected=max_rejected, parquet=parquet, beam_options=beam or ()
-        )
+            read, named, out, overwrite=overwrite, max_rejected=max_rejected, parquet=parquet, threads=threads,
+            beam_options=beam or (),
+        )  # fmt: skip
     report = output.report
     console.print("rows: " + counts(report["rows"].items()))
     console.print("splits: " + counts(report["splits"].items()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,8 @@ from tfloom.pipeline.formats import csv
 from tfloom.pipeline.resolve import resolve
 from tfloom.pipeline.sources import Data, Source, find
 
+_log = logging.getLogger(__name__)
+
 
 def preprocess(
     spec: FeatureSpec,
@@ -25,6 +29,7 @@ def preprocess(
     overwrite: bool = False,
     max_rejected: float = 0.01,
     parquet: bool = False,
+    threads: int | None = None,
     beam_options: Sequence[str] = (),
 ) -> TransformOutput:
     """Materialise `data` and write the transform output `out`, whole or not at all.
@@ -35,7 +40,8 @@ def preprocess(
       max_rejected: the share of rows that may be rejected; more is an error, and the rejected ones are kept beside
         `out`.
       parquet: write the materialised rows as Parquet too.
-      beam_options: Beam's pipeline options; none runs on this machine.
+      threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
+      beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
 
     Raises:
       SpecError, DataError, ArtefactError: in three parts; then nothing is written.
@@ -46,9 +52,7 @@ def preprocess(
         memory.mkdir()
         sources = find(data, memory)
         spec = resolve(spec, sources)
-        from tfloom.pipeline.engines import beam
-
-        beam.run(spec, sources, str(staging), beam_options, parquet)
+        _run(spec, sources, staging, parquet, threads or os.cpu_count() or 1, beam_options)
         report = _report(spec, sources, staging)
         _number_lines(sources, staging / "rejected")
         _check(report, staging, Path(out), max_rejected)
@@ -58,6 +62,25 @@ def preprocess(
         write_json(staging / "report.json", report | {"fingerprint": fingerprint(staging)})
     shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
     return TransformOutput.open(out)
+
+
+def _run(
+    spec: FeatureSpec, sources: Sequence[Source], staging: Path, parquet: bool, threads: int, options: Sequence[str]
+) -> None:
+    if not options:
+        from tfloom.pipeline.engines import local
+        from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
+
+        try:
+            local.run(spec, sources, str(staging), threads, parquet)
+            return
+        except UnknownAnalyzerError as error:
+            shutil.rmtree(staging / "analysis")
+            shutil.rmtree(staging / "parsed")
+            _log.warning("the local engine does not know %s: Beam runs the job", error)
+    from tfloom.pipeline.engines import beam
+
+    beam.run(spec, sources, str(staging), options, parquet)
 
 
 def _beside(out: str | Path) -> Path:

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
-from tfx_bsl.coders import example_coder
 
 from tfloom.feature_specs.directories import ORIGIN
 from tfloom.feature_specs.split import SPLITS
+from tfloom.pipeline.examples import serialized
 from tfloom.pipeline.ingest import Ingested
 from tfloom.pipeline.sources import Chunk, Source
 
@@ -40,13 +40,11 @@ def write_examples(rows: pa.RecordBatch, folder: str, parquet: bool) -> None:
         name = f"{folder}/{split}-{file:05d}-{number:05d}"
         if parquet:
             _write(f"{name}.parquet", _parquet(of_split))
-        examples = example_coder.RecordBatchToExamplesEncoder().encode(of_split)
         # Renamed when whole; the temporary name is its own for each attempt, two of which may run at once.
         part = f"{folder}/.{hashlib.blake2b(np.random.bytes(8), digest_size=8).hexdigest()}.part"
         with tf.io.TFRecordWriter(part, tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)) as writer:
-            for example in examples:
-                # The encoder leaves the features in an order that changes from row to row and run to run.
-                writer.write(tf.train.Example.FromString(example).SerializeToString(deterministic=True))
+            for example in serialized(of_split).to_pylist():
+                writer.write(example)
         tf.io.gfile.rename(part, f"{name}.tfrecord.gz", overwrite=True)
 
 

@@ -11,21 +11,17 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 import tensorflow as tf
-import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
-from tfloom.feature_specs.directories import ORIGIN
 from tfloom.feature_specs.errors import TfloomError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS
+from tfloom.pipeline.graph_inputs import adapter_config, passing
 from tfloom.pipeline.ingest import ingest
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
 from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
 from tfloom.pipeline.sources import Source, chunks
-
-_ARROW = {tf.int64: pa.int64(), tf.float32: pa.float32(), tf.string: pa.binary()}
 
 
 def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequence[str], parquet: bool) -> None:
@@ -35,20 +31,11 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequ
     """
     for name in ("examples", "accounts", "rejected"):
         tf.io.gfile.makedirs(f"{folder}/{name}")
-    raw = spec.raw_feature_spec()
-    metadata = tft.DatasetMetadata.from_feature_spec(raw)
-    # What does not enter the graph passes by it: a label is no input of a served model.
-    passing = {label.name: pa.float32() if label.task == "regression" else pa.int64() for label in spec.labels}
-    passing |= {ORIGIN: pa.binary(), PLACE: pa.int64()}
-    types = {name: _ARROW[feature.dtype] for name, feature in raw.items()} | passing
-    adapter = tensor_adapter.TensorAdapterConfig(
-        pa.schema([pa.field(name, pa.list_(kind)) for name, kind in types.items()]),
-        tensor_representation_util.InferTensorRepresentationsFromSchema(metadata.schema),
-    )
+    adapter = adapter_config(spec)
     with (
         _as_raised(),
         tempfile.TemporaryDirectory() as scratch,
-        tft_beam.Context(temp_dir=scratch, passthrough_keys=set(passing)),
+        tft_beam.Context(temp_dir=scratch, passthrough_keys=set(passing(spec))),
         _pipeline(options) as pipeline,
     ):
         parsed = pipeline | beam.Create(list(sources)) | beam.ParDo(_Ingest(spec, folder)).with_outputs("train", "all")

@@ -1,0 +1,473 @@
+"""tf.Transform's analysis without a Beam pipeline: its analyzers, its combiners and its saved graphs, in this process.
+
+An analysis has phases. A phase is one pass over the data: a saved graph is applied to every chunk, and what the chunk
+adds to each analyzer is a partial state. A state is a value that pickles, and `Phase.merged` puts two of them together;
+so whoever makes them, what is learned depends on the order alone in which they are merged.
+
+What is private to tf.Transform stands in this file and nowhere else.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_transform import analyzer_nodes, analyzers, annotators, graph_tools, impl_helper, tf_utils
+from tensorflow_transform.beam import analysis_graph_builder, analyzer_impls, beam_nodes, impl
+from tensorflow_transform.saved import saved_transform_io_v2
+from tensorflow_transform.tf_metadata import metadata_io
+from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
+
+Values = Mapping[str, np.ndarray]
+"""What a phase's graph makes of a chunk, by the name of the tensor."""
+
+
+class UnknownAnalyzerError(Exception):
+    """The analysis has an operation that this file does not know."""
+
+
+# -- what accumulates --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Combined:
+    """A combiner of tf.Transform over whole chunks. keys: the tensors that it reads."""
+
+    combiner: Any
+    keys: tuple[str, ...]
+
+    def state(self, values: Values) -> Any:
+        """Of a chunk."""
+        return self.combiner.add_input(self.combiner.create_accumulator(), tuple(values[key] for key in self.keys))
+
+    def merged(self, state: Any, later: Any) -> Any:
+        """Of both; the first may be changed."""
+        return self.combiner.merge_accumulators([state, later])
+
+
+@dataclass(frozen=True)
+class CombinedPerKey(Combined):
+    """A combiner for each key, the first tensor. A state is one of the combiner's by key."""
+
+    def state(self, values: Values) -> dict[Any, Any]:
+        """Of a chunk."""
+        keys, *arguments = (values[key] for key in self.keys)
+        distinct, index = np.unique(keys, return_inverse=True)
+        order = np.argsort(index, kind="stable")
+        starts = np.searchsorted(index[order], np.arange(len(distinct) + 1))
+        result = {}
+        for i, key in enumerate(distinct.tolist()):
+            rows = order[starts[i] : starts[i + 1]]
+            state = self.combiner.create_accumulator()
+            if isinstance(self.combiner, analyzers.QuantilesCombiner):  # takes any number of values at once
+                state = self.combiner.add_input(state, [argument[rows] for argument in arguments])
+            else:
+                for row in rows:
+                    state = self.combiner.add_input(state, [argument[row] for argument in arguments])
+            result[key] = state
+        return result
+
+    def merged(self, state: dict[Any, Any], later: dict[Any, Any]) -> dict[Any, Any]:
+        """Of both."""
+        for key, one in later.items():
+            state[key] = self.combiner.merge_accumulators([state[key], one]) if key in state else one
+        return state
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How often each entry of a vocabulary occurs, or the sum of its weights, the second tensor.
+
+    A state is entries and their counts, int64 or float64; an entry may stand there more than once.
+    """
+
+    keys: tuple[str, ...]
+
+    def state(self, values: Values) -> tuple[pa.Array, np.ndarray]:
+        """Of a chunk."""
+        entries, *weights = (values[key] for key in self.keys)
+        return _summed(_arrow(entries), weights[0].astype(np.float64) if weights else None)
+
+    def merged(self, state: tuple[pa.Array, np.ndarray], later: tuple[pa.Array, np.ndarray]) -> Any:
+        """Of both."""
+        return _summed(pa.concat_arrays([state[0], later[0]]), np.concatenate([state[1], later[1]]))
+
+
+@dataclass(frozen=True)
+class Informed:
+    """What tells the mutual information of each entry of a vocabulary with the label; a state is by entry."""
+
+    keys: tuple[str, ...]
+    weighted: bool
+
+    @property
+    def _combiner(self) -> Any:
+        return analyzer_impls._WeightedMeanCombineFn(output_shape=(None,), compute_weighted=self.weighted)
+
+    def state(self, values: Values) -> dict[Any, Any]:
+        """Of a chunk."""
+        given = tuple(values[key] for key in self.keys)
+        pairs = analyzer_impls._flatten_to_key_and_means_accumulator_list(given, compute_weighted=self.weighted)
+        combiner = self._combiner
+        result: dict[Any, Any] = {}
+        for entry, one in pairs:
+            result[entry] = combiner.add_input(result.get(entry) or combiner.create_accumulator(), one)
+        return result
+
+    def merged(self, state: dict[Any, Any], later: dict[Any, Any]) -> dict[Any, Any]:
+        """Of both."""
+        combiner = self._combiner
+        for entry, one in later.items():
+            state[entry] = combiner.merge_accumulators([state[entry], one]) if entry in state else one
+        return state
+
+
+Accumulator = Combined | Counted | Informed
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A pass over the data. saved_model: the folder of the graph to apply."""
+
+    saved_model: str
+    adapter: TensorAdapterConfig
+    accumulators: tuple[Accumulator, ...]
+
+    def applied(self) -> Callable[[pa.RecordBatch], list[Any]]:
+        """The function that gives the states of a chunk, one an accumulator. It may be called by several threads."""
+        graph = Graph(self.saved_model, self.adapter)
+
+        def states(rows: pa.RecordBatch) -> list[Any]:
+            values = {name: np.asarray(v) if isinstance(v, tf.Tensor) else v for name, v in graph(rows).items()}
+            return [one.state(values) for one in self.accumulators]
+
+        return states
+
+    def merged(self, states: list[Any] | None, later: list[Any]) -> list[Any]:
+        """The states of two runs of chunks, the one before the other."""
+        if states is None:
+            return later
+        return [one.merged(a, b) for one, a, b in zip(self.accumulators, states, later, strict=True)]
+
+
+class Graph:
+    """A saved graph of tf.Transform over RecordBatches of parsed rows; it may be called by several threads."""
+
+    def __init__(self, saved_model: str, adapter: TensorAdapterConfig) -> None:
+        self._loader = saved_transform_io_v2.SavedModelLoader(saved_model)
+        self._loader.finalize(set(adapter.tensor_representations), set(self._loader.structured_outputs))
+        self._adapter = TensorAdapter(adapter)
+
+    def __call__(self, rows: pa.RecordBatch) -> dict[str, Any]:
+        """Its outputs by name: tensors, dense or sparse."""
+        made: dict[str, Any] = self._loader.apply_transform_model(
+            self._adapter.ToBatchTensors(rows, produce_eager_tensors=True)
+        )
+        return made
+
+
+def to_arrow(schema: Any) -> Callable[[Mapping[str, Any]], pa.RecordBatch]:
+    """What makes a RecordBatch of list columns of a transform graph's outputs."""
+    convert: Callable[[Mapping[str, Any]], pa.RecordBatch] = impl_helper.make_tensor_to_arrow_converter(schema).convert
+    return convert
+
+
+# -- the analysis ------------------------------------------------------------------------------------------------------
+
+Run = Callable[[Phase], list[Any]]
+"""Passes over the data: gives the merged states of all chunks."""
+
+
+def analyze(preprocessing_fn: Callable[..., Any], adapter: TensorAdapterConfig, folder: str, run: Run) -> None:
+    """Learn what a preprocessing_fn asks for; write transform_fn and transformed_metadata into `folder`, as Beam does.
+
+    Raises:
+      UnknownAnalyzerError: before any pass, where only Beam can.
+    """
+    scratch = f"{folder}/analysis"
+    tf.io.gfile.makedirs(scratch)
+    specs = TensorAdapter(adapter).OriginalTypeSpecs()
+    graph, inputs, outputs = impl_helper.trace_preprocessing_function(preprocessing_fn, specs, False, scratch)
+    asset_map = annotators.get_asset_annotations(graph)
+    annotators.clear_asset_annotations(graph)
+    fingerprint = graph_tools.get_analyzers_fingerprint(graph, inputs)
+
+    def saved(operation: Any, *bindings: Any) -> str:
+        replaced = impl._get_tensor_replacement_map(None, *bindings)
+        signature = operation.output_signature
+        # The last graph has all outputs; one before it those that are analyzed.
+        dense = all(isinstance(tensor, tf.Tensor) for tensor in signature.values())
+        names = {key: tensor.name for key, tensor in signature.items()} if dense else {}
+        made: str = impl._create_v2_saved_model(replaced, scratch, preprocessing_fn, specs, fingerprint, names, None)
+        return made
+
+    transform_fn, _, aside = analysis_graph_builder.build(graph, inputs, outputs, [], cache_dict=None)
+    walk = _Walk([transform_fn, *aside], adapter, scratch, saved, run)
+    made = walk.value(transform_fn)
+    for one in aside:
+        walk.value(one)
+    metadata_io.write_metadata(impl._infer_metadata_from_saved_model_v2(made), f"{folder}/transformed_metadata")
+    if asset_map:
+        with open(f"{folder}/transformed_metadata/{tft.TFTransformOutput.ASSET_MAP}", "w") as file:
+            json.dump(asset_map, file)
+    shutil.rmtree(os.path.join(made, impl_helper.METADATA_DIR_NAME))
+    os.replace(made, f"{folder}/transform_fn")
+    shutil.rmtree(scratch)
+
+
+class _Walk:
+    """The operations of an analysis, each evaluated once, after those that it reads."""
+
+    def __init__(
+        self, roots: Iterable[Any], adapter: TensorAdapterConfig, scratch: str, saved: Callable[..., str], run: Run
+    ) -> None:
+        self.adapter, self.scratch, self.saved, self.run = adapter, scratch, saved, run
+        self.operations = list(dict.fromkeys(node for root in roots for node in _upstream(root)))
+        self.values: dict[Any, tuple[Any, ...]] = {}
+        for node in self.operations:
+            one = type(node.operation_def)
+            if one not in _KNOWN and one not in _ACCUMULATORS and one not in _OF_DATA:
+                raise UnknownAnalyzerError(one.__name__)
+            if one is analyzer_nodes.VocabularyOrderAndWrite and node.operation_def.file_format != "text":
+                raise UnknownAnalyzerError(f"a vocabulary in {node.operation_def.file_format}")
+
+    def value(self, node: Any) -> Any:
+        """Of a ValueNode."""
+        operation = node.parent_operation
+        if operation not in self.values:
+            self._evaluate(operation)
+        return self.values[operation][node.value_index]
+
+    def _evaluate(self, node: Any) -> None:
+        operation = node.operation_def
+        if type(operation) in _ACCUMULATORS:
+            self._pass(_source(node))
+            return
+        inputs = [self.value(one) for one in node.inputs]
+        if isinstance(operation, beam_nodes.CreateSavedModel):
+            self.values[node] = (self.saved(operation, *inputs),)
+        elif isinstance(operation, analyzer_nodes.VocabularyOrderAndWrite):
+            self.values[node] = (_written(operation, self.scratch, *inputs),)
+        else:
+            made = _KNOWN[type(operation)](operation, *inputs)
+            self.values[node] = made if operation.num_outputs > 1 else (made,)
+
+    def _pass(self, applied: Any) -> None:
+        """Evaluate everything that accumulates over one saved graph."""
+        nodes_ = [n for n in self.operations if type(n.operation_def) in _ACCUMULATORS and _source(n) is applied]
+        accumulators = [_ACCUMULATORS[type(n.operation_def)](n.operation_def, _keys(n)) for n in nodes_]
+        phase = Phase(
+            self.value(applied.inputs[0]), self.adapter, tuple(one for several in accumulators for one in several)
+        )
+        states = iter(self.run(phase))
+        for node, several in zip(nodes_, accumulators, strict=True):
+            made = [next(states) for _ in several]
+            if isinstance(node.operation_def, analyzer_nodes.PackedCombineAccumulate):
+                labels = [one.label for one in node.operation_def.combiners]
+                self.values[node] = (dict(zip(labels, made, strict=True)),)
+            else:
+                self.values[node] = tuple(made)
+
+
+def _upstream(value: Any) -> Iterator[Any]:
+    """The OperationNodes that a ValueNode is made by, each after those that it reads; one may come more than once."""
+    seen: set[Any] = set()
+    left = [(value.parent_operation, False)]
+    while left:
+        node, ready = left.pop()
+        if ready:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            left += [(node, True), *((one.parent_operation, False) for one in node.inputs)]
+
+
+def _read(node: Any) -> tuple[Any, Any]:
+    """(ApplySavedModel, ExtractFromDict or None) that something that accumulates reads."""
+    (before,) = (one.parent_operation for one in node.inputs)
+    if isinstance(before.operation_def, beam_nodes.ExtractFromDict):
+        return before.inputs[0].parent_operation, before.operation_def
+    return before, None
+
+
+def _source(node: Any) -> Any:
+    return _read(node)[0]
+
+
+def _keys(node: Any) -> tuple[str, ...]:
+    extracted = _read(node)[1]
+    return () if extracted is None else extracted.keys
+
+
+def _packed(operation: Any, keys: tuple[str, ...]) -> list[Accumulator]:
+    return [Combined(one.combiner, one.keys) for one in operation.combiners]
+
+
+def _vocabulary(operation: Any, keys: tuple[str, ...]) -> list[Accumulator]:
+    order, orders = operation.vocab_ordering_type, analyzer_impls._VocabOrderingType
+    if order in (orders.FREQUENCY, orders.WEIGHTED_FREQUENCY):
+        return [Counted(keys)]
+    if order in (orders.MUTUAL_INFORMATION, orders.WEIGHTED_MUTUAL_INFORMATION):
+        return [Informed(keys, order == orders.WEIGHTED_MUTUAL_INFORMATION)]
+    raise UnknownAnalyzerError(f"a vocabulary by {order}")
+
+
+_ACCUMULATORS: dict[type, Callable[[Any, tuple[str, ...]], list[Accumulator]]] = {
+    analyzer_nodes.PackedCombineAccumulate: _packed,
+    analyzer_nodes.CacheableCombineAccumulate: lambda operation, keys: [Combined(operation.combiner, keys)],
+    analyzer_nodes.CacheableCombinePerKeyAccumulate: lambda operation, keys: [CombinedPerKey(operation.combiner, keys)],
+    analyzer_nodes.VocabularyAccumulate: _vocabulary,
+}
+
+_OF_DATA = (
+    beam_nodes.ApplySavedModel,
+    beam_nodes.ExtractInputForSavedModel,
+    beam_nodes.CreateSavedModel,
+    analyzer_nodes.VocabularyOrderAndWrite,
+)
+"""Those that are evaluated in another way."""
+
+
+# -- what is made of states --------------------------------------------------------------------------------------------
+# Each does on one value what the PTransform of its name does on a PCollection, in tensorflow_transform.beam.
+
+
+def _extracted(operation: Any, of: Mapping[str, Any]) -> Any:
+    return tuple(of[key] for key in operation.keys) if isinstance(operation.keys, tuple) else of[operation.keys]
+
+
+def _packed_outputs(operation: Any, states: Any) -> dict[str, Any]:
+    by_label = dict(states if isinstance(states, list) else [states])
+    return {one.label: one.combiner.extract_output(by_label[one.keys[0]]) for one in operation.combiners}
+
+
+def _formatted_keys(operation: Any, outputs: Mapping[Any, Any]) -> tuple[np.ndarray, ...]:
+    keys = sorted(outputs)
+    infos = operation.combiner.output_tensor_infos()
+    columns = [np.array([outputs[key][i] for key in keys], info.dtype.as_numpy_dtype) for i, info in enumerate(infos)]
+    return (np.array(keys, tf.string.as_numpy_dtype), *columns)
+
+
+def _formatted_large(operation: Any, outputs: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
+    text = tf.compat.as_str_any
+    return [(text(",".join(map(text, value))), key) for key, value in outputs.items()]
+
+
+Counts = list[tuple[Any, Any]]
+"""(count, entry) of a vocabulary; of one by mutual information ((information, count), entry)."""
+
+
+def _vocabulary_counts(operation: Any, state: Any) -> Counts:
+    if not isinstance(state, dict):
+        entries, counts = state
+        return list(zip(counts.tolist(), entries.to_pylist(), strict=True))
+    sentinels = (tf_utils.GLOBAL_Y_COUNT_SENTINEL_STRING, tf_utils.GLOBAL_Y_COUNT_SENTINEL_INT)
+    of_all = next((one for entry, one in state.items() if entry in sentinels), None)
+    if of_all is None:
+        return []
+    least = operation.min_diff_from_avg
+    if least is None:
+        least = analyzers.calculate_recommended_min_diff_from_avg(of_all.count * of_all.weight)
+    told = (
+        analyzer_impls._calculate_mutual_information_for_feature_value(
+            pair, of_all, use_adjusted_mutual_info=operation.use_adjusted_mutual_info, min_diff_from_avg=least
+        )
+        for pair in state.items()
+        if pair[0] not in sentinels
+    )
+    return [((information, count), entry) for entry, (information, _, count) in told]
+
+
+def _pruned(operation: Any, counts: Counts) -> Counts:
+    text = operation.input_dtype == tf.string.name
+
+    def kept(top_k: int | None, frequency: float, information: float, key_fn: Any) -> Iterator[tuple[Any, Any]]:
+        single = []
+        for value, entry in counts:
+            told, often = value if isinstance(value, tuple) else (float("inf"), value)
+            if (frequency > 0 or information > float("-inf")) and not (often >= frequency and told >= information):
+                continue
+            shown = entry if text else tf.compat.as_bytes(tf.compat.as_str_any(entry))
+            single.append((value[0] if isinstance(value, tuple) else value, shown))
+        if top_k is None:
+            yield from single
+            return
+        by_key: dict[Any, Counts] = {}
+        for pair in single:
+            by_key.setdefault(key_fn(pair[1]) if key_fn else None, []).append(pair)
+        for several in by_key.values():
+            yield from heapq.nlargest(top_k, several)
+
+    one = operation
+    result = list(kept(one.top_k, one.frequency_threshold or 0, one.informativeness_threshold, None))
+    if one.key_fn:
+        result += kept(
+            one.coverage_top_k,
+            one.coverage_frequency_threshold or 0,
+            one.coverage_informativeness_threshold,
+            one.key_fn,
+        )
+    return list(dict.fromkeys(result))
+
+
+def _written(operation: Any, folder: str, counts: Counts, reserved: Any = None) -> np.ndarray:
+    """Write a vocabulary; the path of the file."""
+    if operation.fingerprint_shuffle:
+        raise UnknownAnalyzerError("a shuffled vocabulary")
+    counts = analyzer_impls.maybe_add_empty_vocabulary_dummy(sorted(counts, reverse=True), operation.input_dtype)
+    path = os.path.join(folder, operation.vocab_filename)
+    with tf.io.gfile.GFile(path, "wb") as file:
+        for count, entry in counts:
+            shown = analyzer_impls._count_and_token_to_bytes(count, entry) if operation.store_frequency else entry
+            file.write(tf.compat.as_bytes(shown) + b"\n")
+    return np.array(path)
+
+
+_KNOWN: dict[type, Callable[..., Any]] = {
+    beam_nodes.CreateTensorBinding: lambda operation, value: impl._TensorBinding(
+        value, operation.tensor_name, operation.dtype_enum, operation.is_asset_filepath
+    ),
+    beam_nodes.ExtractFromDict: _extracted,
+    beam_nodes.Flatten: lambda operation, *values: list(values),
+    analyzer_nodes.AddKey: lambda operation, value: (operation.key, value),
+    analyzer_nodes.CacheableCombineMerge: lambda operation, state: operation.combiner.extract_output(state),
+    analyzer_nodes.PackedCombineMerge: _packed_outputs,
+    analyzer_nodes.CacheableCombinePerKeyMerge: lambda operation, states: {
+        key: operation.combiner.extract_output(state) for key, state in states.items()
+    },
+    analyzer_nodes.CacheableCombinePerKeyFormatKeys: _formatted_keys,
+    analyzer_nodes.CacheableCombinePerKeyFormatLarge: _formatted_large,
+    analyzer_nodes.ScaleAndFlattenPerKeyBucketBouandaries: lambda operation, boundaries: (
+        analyzer_impls._join_boundary_rows(boundaries)
+    ),
+    analyzer_nodes.ExtractCombineMergeOutputs: lambda operation, outputs: _of_several(operation, outputs),
+    analyzer_nodes.ExtractPackedCombineMergeOutputs: lambda operation, outputs: _of_several(operation, outputs),
+    analyzer_nodes.VocabularyMerge: _vocabulary_counts,
+    analyzer_nodes.VocabularyCount: lambda operation, counts: np.int64(max(len(counts), 1)),
+    analyzer_nodes.VocabularyPrune: _pruned,
+}
+
+
+def _of_several(operation: Any, outputs: Any) -> Any:
+    return tuple(outputs) if operation.num_outputs > 1 else outputs[0]
+
+
+def _arrow(values: np.ndarray) -> pa.Array:
+    return pa.array(values, pa.binary() if values.dtype == object else None)
+
+
+def _summed(entries: pa.Array, counts: np.ndarray | None) -> tuple[pa.Array, np.ndarray]:
+    """Each entry once, with the sum of its counts, or of 1 where there are none, taken in order."""
+    encoded = entries.dictionary_encode()
+    places = encoded.indices.to_numpy()
+    sums = np.bincount(places, counts, minlength=len(encoded.dictionary))
+    return encoded.dictionary, sums.astype(np.int64 if counts is None else counts.dtype)

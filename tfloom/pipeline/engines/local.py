@@ -1,0 +1,132 @@
+"""tf.Transform on this machine, without Beam: large batches, threads, the same graphs and combiners.
+
+Rows are read and ingested once. What was parsed lies on disk for the passes that follow, one for each phase of the
+analysis and one that transforms; memory holds a few chunks, however many rows there are. Chunks are worked on side by
+side, but their states are merged in the order of the data: what is learned does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import tensorflow_transform as tft
+
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.feature_specs.split import SPLITS
+from tfloom.pipeline.engines.analysis import Graph, Phase, analyze, to_arrow
+from tfloom.pipeline.graph_inputs import adapter_config, passing
+from tfloom.pipeline.ingest import ingest
+from tfloom.pipeline.preprocessing_fn import preprocessing_fn
+from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
+from tfloom.pipeline.sources import Chunk, Source, chunks
+
+One = TypeVar("One")
+Other = TypeVar("Other")
+
+
+def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int, parquet: bool) -> None:
+    """Materialise `sources` by a resolved spec into `folder`: transform_fn, examples, accounts, rejected.
+
+    Raises:
+      UnknownAnalyzerError: before any row is read, where only Beam can learn what the spec asks for.
+    """
+    for name in ("examples", "accounts", "rejected", "parsed"):
+        os.makedirs(f"{folder}/{name}", exist_ok=True)
+    config, names = adapter_config(spec), passing(spec)
+    parsed = _Parsed(spec, sources, folder)
+    analyze(preprocessing_fn(spec), config, folder, lambda phase: parsed.passed(phase, threads))
+    graph = Graph(f"{folder}/transform_fn", config)
+    convert = to_arrow(tft.TFTransformOutput(folder).transformed_metadata.schema)
+
+    def transform(path: str) -> None:
+        rows = _read(path)
+        made = convert(graph(rows))
+        for name in names:
+            made = made.append_column(name, rows.column(name))
+        write_examples(made, f"{folder}/examples", parquet)
+
+    for _ in in_order(transform, parsed.files(threads), threads):
+        pass
+    shutil.rmtree(f"{folder}/parsed")
+
+
+def in_order(work: Callable[[One], Other], items: Iterable[One], threads: int) -> Iterator[Other]:
+    """`work` of each item, in the order of the items; `threads` of them at once, and few more in memory."""
+    if threads == 1:
+        yield from map(work, items)
+        return
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        waiting: collections.deque[concurrent.futures.Future[Other]] = collections.deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()
+
+
+class _Parsed:
+    """The parsed rows of all chunks, a file each: they are read and ingested in the first pass that asks for them."""
+
+    def __init__(self, spec: FeatureSpec, sources: Sequence[Source], folder: str) -> None:
+        self.spec, self.sources, self.folder = spec, sources, folder
+        self._files: list[str] | None = None
+
+    def files(self, threads: int) -> list[str]:
+        """Their paths, in the order of the data."""
+        if self._files is None:
+            self._files = [path for path in in_order(self._write, self._chunks(), threads) if path is not None]
+        return self._files
+
+    def passed(self, phase: Phase, threads: int) -> list[Any]:
+        """The states of all training rows."""
+        of_rows = phase.applied()
+
+        def of_chunk(path: str) -> list[Any] | None:
+            rows = _train(path)
+            return of_rows(rows) if rows.num_rows else None
+
+        states = None
+        for one in in_order(of_chunk, self.files(threads), threads):
+            if one is not None:
+                states = phase.merged(states, one)
+        # Without any row something is learned all the same; that there was none is told when all rows are counted.
+        return states or of_rows(pa.RecordBatch.from_pylist([], phase.adapter.arrow_schema))
+
+    def _chunks(self) -> Iterator[Chunk]:
+        return (chunk for one in self.sources for chunk in chunks(one, self.spec.columns_read, self.spec.chunk_rows))
+
+    def _write(self, chunk: Chunk) -> str | None:
+        """Ingest a chunk and write what became of it; the path of its parsed rows, if any are left."""
+        done = ingest(self.spec, chunk)
+        write_account(chunk, done, self.folder)
+        if not done.rows.num_rows:
+            return None
+        places = pa.array(place(done.splits, chunk)[:, None].tolist(), pa.list_(pa.int64()))
+        rows = done.rows.append_column(PLACE, places)
+        path = f"{self.folder}/parsed/{chunk.source.index:05d}-{chunk.number:05d}.arrow"
+        with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
+            writer.write_batch(rows)
+        return path
+
+
+def _read(path: str) -> pa.RecordBatch:
+    with pa.memory_map(path) as file:
+        return pa.ipc.open_file(file).get_batch(0)
+
+
+def _train(path: str) -> pa.RecordBatch:
+    """Those of the training split."""
+    rows = _read(path)
+    of_split = pa.compute.equal(pa.compute.shift_right(rows.column(PLACE).flatten(), 56), SPLITS.index("train"))
+    return rows.filter(of_split)
