@@ -10,23 +10,31 @@ from pydantic import Field, FiniteFloat, model_validator
 from tfloom.feature_specs import key_values
 from tfloom.feature_specs.column import Batch, Buckets, Column, Dtype, Transformed, Values
 from tfloom.feature_specs.columns.vocabulary import Vocabulary
-from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Dense
 from tfloom.feature_specs.inputs import Input
 from tfloom.feature_specs.key_values import Pairs
 
+
+class LookedUp(Column):
+    """A column of what is found in a map of the row."""
+
+    reads_many: ClassVar[bool] = True
+
+    def found(self, values: Values) -> Pairs:
+        """The pairs that are found, in the order of the map."""
+        raise NotImplementedError
+
+
 # -- where -----------------------------------------------------------------------------------------------------------
 
 
-class InMap(Column):
+class InMap(LookedUp):
     """A column of what a map of the row has for the row's keys.
 
-    source: the input that is the map: texts `key:value`, any number a row.
+    source: the input that is the map, texts `key:value`, any number a row; left out, the one of its own name.
     key: the input of the keys, strings or integers, any number a row.
     separator: what is between a key and its value; the first one in a text counts.
     """
-
-    reads_many: ClassVar[bool] = True
 
     source: str | None = None
     key: str
@@ -49,20 +57,18 @@ class InMap(Column):
         key_values.check_delimiter(self.name, self.inputs()[0], inputs, self.separator)
 
     def found(self, values: Values) -> Pairs:
-        """The pairs of the map that have one of the keys, in the order of the map."""
         pairs = key_values.pairs(values.categorical(self.inputs()[0]), self.separator)
         return pairs.where(key_values.among(pairs.rows, pairs.keys, key_values.as_texts(values, self.key)))
 
 
-class InNestedMap(Column):
+class InNestedMap(LookedUp):
     """A column of what a nested map of the row has for the row's categories and items.
 
-    source: the input that is the map of maps: texts `category^item:value,item:value`, any number a row.
+    source: the input that is the map of maps, texts `category^item:value,item:value`, any number a row; left out, the
+      one of its own name.
     category: the input of the categories, strings or integers; left out, every category is looked into.
     item: the input of the items; left out, every item of a category is found.
     """
-
-    reads_many: ClassVar[bool] = True
 
     source: str | None = None
     category: str | None = None
@@ -91,7 +97,6 @@ class InNestedMap(Column):
         key_values.check_delimiter(self.name, self.inputs()[0], inputs, "^", ",", ":")
 
     def found(self, values: Values) -> Pairs:
-        """The pairs of item and value that match, in the order of the map."""
         import tensorflow as tf
 
         maps = key_values.pairs(values.categorical(self.inputs()[0]), "^")
@@ -112,7 +117,7 @@ def _accepted(name: str, texts: str, keys: tuple[str, ...]) -> tuple[Dtype, ...]
 # -- what is made of it ----------------------------------------------------------------------------------------------
 
 
-class FoundIds(Vocabulary):
+class FoundIds(Vocabulary, LookedUp):
     """The values that are found, as ids: their buckets, or their indices in a vocabulary that is learned or given.
 
     buckets: instead of a vocabulary, Fingerprint64(value) mod buckets, as the kind `hashed` has it.
@@ -126,10 +131,6 @@ class FoundIds(Vocabulary):
         for field in sorted(self.model_fields_set & of_vocabulary if self.buckets is not None else ()):
             raise ValueError(f"has buckets, and {field}, which is for a vocabulary")
         return self
-
-    def found(self, values: Values) -> Pairs:
-        """What is found in the row."""
-        raise NotImplementedError
 
     def read(self, values: Values) -> Any:
         import tensorflow as tf
@@ -152,10 +153,10 @@ class FoundIds(Vocabulary):
         return x.with_flat_values(tf.strings.to_hash_bucket_fast(x.flat_values, self.buckets))
 
     def raw_feature_column(self, columns: Mapping[str, Column], inputs: Mapping[str, Input]) -> Any:
-        raise SpecError(f"columns.{self.name}: {self.kind} has no tf.feature_column over raw rows")
+        return Column.raw_feature_column(self, columns, inputs)  # not that of a vocabulary
 
 
-class FoundNumber(Column):
+class FoundNumber(LookedUp):
     """The numbers that are found, combined into one: float32 [B, 1]. A value that is no finite number is not found.
 
     combiner: `sum`, `mean`, `min`, `max` of them, or their `count`.
@@ -164,10 +165,6 @@ class FoundNumber(Column):
 
     combiner: Literal["sum", "mean", "min", "max", "count"] = "sum"
     missing: FiniteFloat
-
-    def found(self, values: Values) -> Pairs:
-        """What is found in the row."""
-        raise NotImplementedError
 
     @property
     def transformed_type(self) -> Transformed:

@@ -7,7 +7,7 @@ from typing import Literal
 from tfloom.feature_specs.columns._looked_up import FoundIds, InMap
 
 
-class Lookup(InMap, FoundIds):
+class Lookup(FoundIds, InMap):
     """The values that a map of the row has for the row's keys, as ids.
 
     The ids are buckets, or indices in a vocabulary of V entries that is learned on the training split or given.

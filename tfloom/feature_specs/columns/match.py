@@ -7,7 +7,7 @@ from typing import Literal
 from tfloom.feature_specs.columns._looked_up import FoundIds, InNestedMap
 
 
-class Match(InNestedMap, FoundIds):
+class Match(FoundIds, InNestedMap):
     """The values that a nested map of the row has for the row's categories and items, as ids.
 
     The ids are buckets, or indices in a vocabulary of V entries that is learned on the training split or given.

@@ -7,7 +7,7 @@ from typing import Literal
 from tfloom.feature_specs.columns._looked_up import FoundNumber, InNestedMap
 
 
-class MatchNumber(InNestedMap, FoundNumber):
+class MatchNumber(FoundNumber, InNestedMap):
     """The numbers that a nested map of the row has for the row's categories and items, as one: float32 [B, 1]."""
 
     kind: Literal["match_number"] = "match_number"

@@ -93,7 +93,7 @@ class Vocabulary(CategoricalColumn):
         return (*super().inputs(), *((self.weights,) if self.weights is not None else ()))
 
     def accepted(self, name: str) -> tuple[Dtype, ...]:
-        return ("float32", "int64") if name == self.weights else self.accepts
+        return ("float32", "int64") if name == self.weights else super().accepted(name)
 
     def learned_vocabulary(self) -> str | None:
         return (self.shared or self.name) if self.vocabulary is None and self.vocabulary_file is None else None
