@@ -123,6 +123,9 @@ class FoundIds(Vocabulary, LookedUp):
     buckets: instead of a vocabulary, Fingerprint64(value) mod buckets, as the kind `hashed` has it.
     """
 
+    one_id_a_value: ClassVar[bool] = False
+    """Ids are of what is found, which may be more than the values of an input, or less."""
+
     buckets: Buckets | None = None
 
     @model_validator(mode="after")
