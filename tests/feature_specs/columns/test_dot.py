@@ -19,16 +19,22 @@ class TestDot(ColumnContract):
         ]),
         "dot_text": pa.array(["a=2|b=3", "a=2", "c=1", "a:2", "", None, "b=1e2|a", "a==2|b=1"]),
         "dot_weights": pa.array(["a=2|b=2"] * 8),
+        "dot_codes": pa.array([[1, 2], [1, 1], [], None, [-1], [3, -1], [2**62], [2]]),
+        "dot_of_codes": pa.array([
+            ["1:0.5", "2:3"], ["1:2"], ["1:2"], ["1:2"], ["-1:2"], ["-1:2", "03:1"], [f"{2**62}:4"], ["2:-1"],
+        ]),
     }  # fmt: skip
     inputs = {"dot_text": {"multi_valued": True}, "dot_weights": {"delimiter": "|"}}
     columns = {
         "dot_product": {"kind": "dot", "source": ["dot_query", "dot_document"], "missing": 0.1},
         "dot_separated": {"kind": "dot", "source": ["dot_text", "dot_weights"], "separator": "=", "missing": -1.0},
+        "dot_codes": {"kind": "dot", "source": ["dot_codes", "dot_of_codes"], "missing": 9.0},
     }
     transformed = {
         # 9e60 is more than a float32 can be.
         "dot_product": [0.5, 2, 0.1, 0.1, 55, -0.2, 4, 0.1],
         "dot_separated": [10, 4, 0, 0, -1, -1, 202, 2],
+        "dot_codes": [3.5, 4, 9, 9, 9, 0, 4, -1],
     }
     no_raw = dict.fromkeys(columns, "dot has no tf.feature_column over raw rows")
 

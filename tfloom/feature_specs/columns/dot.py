@@ -17,12 +17,12 @@ class Dot(Column):
     """The dot product of two sparse vectors: over the keys that both have, number times number, float32 [B, 1].
 
     source: the inputs `[query, document]` of the two vectors: texts `key:number`, any number a row. A text without a
-      separator is a key whose number is 1.
+      separator, or an integer, is a key whose number is 1.
     separator: what is between a key and its number; the first one in a text counts.
     missing: what it is where one of the vectors has no key with a number.
     """
 
-    accepts: ClassVar[tuple[Dtype, ...]] = ("string",)
+    accepts: ClassVar[tuple[Dtype, ...]] = ("string", "int64")
     reads_many: ClassVar[bool] = True
 
     kind: Literal["dot"] = "dot"
@@ -51,7 +51,7 @@ class Dot(Column):
     def transform(self, values: Values) -> Any:
         import tensorflow as tf
 
-        texts = [values.categorical(name) for name in self.source]
+        texts = [key_values.as_texts(values, name) for name in self.source]
         (query, left), (document, right) = (key_values.pairs(x, self.separator, alone="1").numbers() for x in texts)
         met = key_values.meet(query.rows, query.keys, document.rows, document.keys)
         common = met.has(met.left) & met.has(met.right)
