@@ -155,6 +155,12 @@ def one(
          "its ev_params, a table that grows, cannot be said"),
         ("input_names: 'a' feature_type: TagFeature kv_separator: ':' hash_bucket_size: 9",
          "its tags have weights, and there is no kind for them"),
+        ("input_names: ['kept', 'a'] feature_name: 'k' feature_type: LookupFeature hash_bucket_size: 9",
+         "it needs two input_names, the key and the map, a hash_bucket_size and a kv_separator"),
+        ("input_names: 'a' feature_type: LookupFeature kv_separator: ':' hash_bucket_size: 9",
+         "it needs two input_names, the key and the map, a hash_bucket_size and a kv_separator"),
+        ("input_names: ['x', 'a'] feature_name: 'k' feature_type: LookupFeature kv_separator: ':' hash_bucket_size: 9",
+         "it reads the text of x, a float"),
         ("input_names: 'a' feature_type: RawFeature raw_input_dim: 8",
          "it has several numbers a row, and a number is one"),
         ("input_names: 'x' feature_type: RawFeature normalizer_fn: 'my.sqrt'",
@@ -177,6 +183,31 @@ def test_shared_names_are_features_of_their_own(tmp_path):
     draft = one(tmp_path, "feature_configs { input_names: 'a' shared_names: ['x2'] hash_bucket_size: 9 }",
                 "input_fields { input_name: 'a' } input_fields { input_name: 'x2' }")  # fmt: skip
     assert [(c.name, c.buckets) for c in draft.spec.columns] == [("kept", 3), ("a", 9), ("x2", 9)]
+
+
+def test_a_lookup_has_the_ids_of_what_the_map_has_for_the_key(tmp_path, transform):
+    draft = one(tmp_path, "feature_configs { feature_name: 'level' input_names: ['kept', 'levels'] separator: ';' "
+                          "feature_type: LookupFeature kv_separator: '=' hash_bucket_size: 1000 embedding_dim: 4 "
+                          "lookup_max_sel_elem_num: 5 }"
+                          "feature_configs { feature_name: 'of_day' input_names: ['day', 'days'] "
+                          "feature_type: LookupFeature kv_separator: ':' hash_bucket_size: 50 }",
+                "input_fields { input_name: 'levels' } input_fields { input_name: 'days' } "
+                "input_fields { input_name: 'day' input_type: INT64 }")  # fmt: skip
+    made = transform(
+        draft.spec,
+        kept=pa.array(["a", "b", "a", None]),
+        levels=pa.array(["a=gold;b=new", "a=gold", "b=x;a=gold;a=ü", "a=gold"]),
+        day=pa.array([1, 2, 3, 0]),
+        days=pa.array(["1:mo|2:tu", None, "1:mo", "00:no|0:so"]),
+    )
+    gold = bucket("gold", 1000)
+    assert made["level"] == [[gold], [], [gold, bucket("ü", 1000)], []]
+    assert made["of_day"] == [[bucket("mo", 50)], [], [], [bucket("so", 50)]]
+    assert draft.spec.by_name["level_embedding"].combiner == "sum"
+    assert draft.left_out == {
+        "level.lookup_max_sel_elem_num": "it cannot be said",
+        "day.default_val": "a missing value is absent, and not 0",
+    }
 
 
 def test_what_is_split_is_crossed_first(tmp_path):

@@ -93,7 +93,7 @@ class Vocabulary(CategoricalColumn):
         return (*super().inputs(), *((self.weights,) if self.weights is not None else ()))
 
     def accepted(self, name: str) -> tuple[Dtype, ...]:
-        return ("float32", "int64") if name == self.weights else self.accepts
+        return ("float32", "int64") if name == self.weights else super().accepted(name)
 
     def learned_vocabulary(self) -> str | None:
         return (self.shared or self.name) if self.vocabulary is None and self.vocabulary_file is None else None
@@ -166,11 +166,15 @@ class Vocabulary(CategoricalColumn):
                 )
         return [int(entry) for entry in entries]
 
+    def read(self, values: Values) -> Any:
+        """The values that it has ids for: ragged [B, None], without '' and -1."""
+        return values.categorical(self.inputs()[0])
+
     def transform(self, values: Values) -> Any:
         import tensorflow as tf
         import tensorflow_transform as tft
 
-        x, unknown = values.categorical(self.inputs()[0]), -1 if self.default is None else self.default
+        x, unknown = self.read(values), -1 if self.default is None else self.default
         if vocabulary := self.learned_vocabulary():
             learned = values.once(f"vocabulary {vocabulary}", lambda: self._learned(values))
             ids = tft.apply_vocabulary(x.flat_values, learned, default_value=unknown, num_oov_buckets=self.oov_buckets)
@@ -210,7 +214,7 @@ class Vocabulary(CategoricalColumn):
         """The values that it learns of, and the weight of each where there are weights."""
         import tensorflow as tf
 
-        x = values.categorical(self.inputs()[0])
+        x = self.read(values)
         if self.weights is None:
             return x.flat_values, None
         weights = tf.gather(values.scalar(self.weights), x.value_rowids())

@@ -139,9 +139,13 @@ class _Writer(Writer):
         split = {} if delimiter is None else {"delimiter": delimiter}
         return self.input(name, dtype or _DTYPES[typed], **split)
 
+    def _categorical(self, name: str) -> str:
+        """The dtype of an input of ids."""
+        integers = _DTYPES.get(self._fields.get(name, Message()).get("input_type", "STRING")) == "int64"
+        return "int64" if integers and name not in self._texts else "string"
+
     def _ids(self, feature: Message, source: str, delimiter: str | None) -> dict[str, Any]:
-        integers = _DTYPES.get(self._fields.get(source, Message()).get("input_type", "STRING")) == "int64"
-        dtype = "int64" if integers and source not in self._texts else "string"
+        dtype = self._categorical(source)
         entries, path = feature.all("vocab_list"), feature.get("vocab_file")
         if buckets := feature.get("hash_bucket_size"):
             return {"kind": "hashed", "source": self._read(source, dtype, delimiter), "buckets": buckets}
@@ -194,10 +198,20 @@ class _Writer(Writer):
         of = [{"input": self._read(one, "string", separator or None)} for one, separator in parts]
         return {"kind": "crossed", "of": of, "buckets": feature.get("hash_bucket_size")}
 
+    def _lookup(self, feature: Message, name: str, inputs: list[str]) -> dict[str, Any]:
+        buckets, separator = feature.get("hash_bucket_size"), feature.get("kv_separator")
+        if len(inputs) != 2 or not buckets or not separator:
+            raise RefusedError("it needs two input_names, the key and the map, a hash_bucket_size and a kv_separator")
+        key, source = inputs
+        source = self._read(source, "string", feature.get("separator", "|"))
+        key = self._read(key, self._categorical(key))
+        return {"kind": "lookup", "source": source, "key": key, "separator": separator, "buckets": buckets}
+
 
 _KINDS: Mapping[str, Callable[[_Writer, Message, str, list[str]], dict[str, Any]]] = {
     "IdFeature": _Writer._id,
     "TagFeature": _Writer._tag,
     "RawFeature": _Writer._raw,
     "ComboFeature": _Writer._combo,
+    "LookupFeature": _Writer._lookup,
 }
