@@ -23,8 +23,9 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from tfloom.feature_specs import tensor_json
 from tfloom.feature_specs.errors import ArtefactError, DataError
-from tfloom.serving import rpc, rpc_client
+from tfloom.serving import client, rpc, rpc_client
 from tfloom.serving.server import serve
 
 ROW = {
@@ -305,8 +306,9 @@ def test_int64_is_exact(tensor):
 @given(st.lists(st.binary(max_size=20)), st.booleans())
 def test_strings_are_exact(values, two):
     tensor = np.array([*values, None], object)[:-1].reshape([-1, 1] if two else [-1])
-    back = through_a_message(tensor)
-    assert (back.tolist(), back.shape) == (tensor.tolist(), tensor.shape)
+    for one in (tensor, np.empty([len(values), 0], object)):
+        back = through_a_message(one)
+        assert (back.tolist(), back.shape) == (one.tolist(), one.shape)
 
 
 def test_what_is_sent_is_what_is_seen(url):
@@ -321,6 +323,17 @@ def test_what_is_sent_is_what_is_seen(url):
         told = rpc_client.predict(url, inputs, "dtypes")
         assert told["scale"].tobytes() == (scale * 2).tobytes()
         assert told["pair"].tolist() == [[-(2**31), -(2**31) + 1]]
+
+
+def test_rows_without_any_value(url, server):
+    """All lists are empty, so that a batch of them has no width: the same by gRPC and by REST."""
+    inputs = ROW | {"the.tags": np.empty([1, 0], object), "the.tags_length": np.int64([0])}
+    outputs = rpc_client.predict(url, inputs)
+    told = client.predict(f"{server.url}/v1/models/flights", inputs)
+    assert told == {name: tensor_json.encode(value) for name, value in outputs.items()}
+    padded = ROW | {"the.tags_length": np.int64([0])}
+    assert outputs["logits"].tobytes() == rpc_client.predict(url, padded)["logits"].tobytes()
+    assert outputs["logits"] != rpc_client.predict(url, ROW)["logits"]
 
 
 # -- the client -------------------------------------------------------------------------------------------------------

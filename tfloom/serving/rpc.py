@@ -40,14 +40,6 @@ _LONGEST = 1_024
 _log = logging.getLogger(__name__)
 
 
-class RpcError(Exception):
-    """An answer other than OK that TF Serving gives for what is a DataError elsewhere."""
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 class Server:
     """A gRPC API that answers in the background until it is stopped.
 
@@ -80,7 +72,7 @@ def predict(models: Models, request: Any) -> Any:
     model = _model(models, request.model_spec)
     name = request.model_spec.signature_name or DEFAULT
     if name not in model.signatures:
-        raise RpcError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+        raise tf.errors.FailedPreconditionError(None, None, f'Serving signature key "{name}" not found.')
     signature = model.signatures[name]
     _check_names(request.inputs, signature)
     wanted = _wanted(list(request.output_filter), signature)
@@ -172,8 +164,6 @@ def _handlers(models: Models) -> list[grpc.GenericRpcHandler]:
 def _answer(respond: Callable[[], Any], context: grpc.ServicerContext) -> Any:
     try:
         return respond()
-    except RpcError as error:
-        code, told = error.code, str(error)
     except NotServedError as error:
         code, told = grpc.StatusCode.NOT_FOUND, str(error)
     except DataError as error:
@@ -194,15 +184,13 @@ def _of_tensorflow(code: int) -> grpc.StatusCode:
     return next((one for one in grpc.StatusCode if one.value[0] == code), grpc.StatusCode.UNKNOWN)
 
 
-def _model(
-    models: Models, spec: Any, find: Callable[[Models, str, str | None], LoadedModel] = find
-) -> LoadedModel:  # fmt: skip
+def _model(models: Models, spec: Any, look_up: Callable[[Models, str, str | None], LoadedModel] = find) -> LoadedModel:
     if not spec.name:
         raise DataError("ModelSpec has no name specified.", expected=nearest("", models), received="''")
     if spec.HasField("version_label"):
         raise DataError(f"Unrecognized servable version label: {spec.version_label}", expected="a version, or none",
                         received=repr(spec.version_label))  # fmt: skip
-    return find(models, spec.name, str(spec.version.value) if spec.HasField("version") else None)
+    return look_up(models, spec.name, str(spec.version.value) if spec.HasField("version") else None)
 
 
 def _spec(model: LoadedModel, signature_name: str) -> dict[str, Any]:
