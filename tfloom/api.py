@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tfloom.pipeline.check import Checked
     from tfloom.pipeline.explain import Explained
     from tfloom.pipeline.sources import Data
-    from tfloom.serving.rest import Server
+    from tfloom.serving.server import Server
     from tfloom.serving.verify import Verified
     from tfloom.trainers.train_spec import TrainSpec
 
@@ -243,7 +243,8 @@ def verify(
       data: what was preprocessed, or some of its files, in the same form.
       rows: the first so many; left out, all of them.
       transformed: the transform output to compare with; left out, the one that the export was made from.
-      url: of a running server's model, such as http://localhost:8501/v1/models/flights; its answers are compared too.
+      url: of a running server's model, http://localhost:8501/v1/models/flights for REST or grpc://localhost:8500/flights
+        for gRPC; its answers are compared too.
 
     Returns:
       The counts, `mismatches` the sum of what differs; they are written into the export's verify.json.
@@ -310,23 +311,28 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8501,
+    grpc_port: int | None = None,
 ) -> Server:
     """Serve exports over TF Serving's REST API, each under its name; a single one under its folder's name.
 
+    Args:
+      port: of the REST API; 0 takes any that is free.
+      grpc_port: serve TF Serving's gRPC API too, here.
+
     Returns:
-      A running server: a context manager with `url`, `stop()` and `wait()`.
+      A running server: a context manager with `url`, `grpc_url`, `stop()` and `wait()`.
 
     Raises:
-      ArtefactError: where one is no export.
+      ArtefactError: where one is no export, or a port is taken.
     """
-    from tfloom.serving.rest import serve as run
+    from tfloom.serving.server import serve as run
 
     if isinstance(exports, Mapping):
         named = {name: _exported(one) for name, one in exports.items()}
     else:
         one = _exported(exports)
         named = {one.name: one}
-    return run({name: one.path for name, one in named.items()}, host=host, port=port)
+    return run({name: one.path for name, one in named.items()}, host=host, port=port, grpc_port=grpc_port)
 
 
 def report(folder: Path_, out: Path_) -> Path:

@@ -4,9 +4,12 @@ import json
 import socket
 import urllib.request
 
+import numpy as np
 import pytest
 
-from tfloom.serving.rest import Server
+from tfloom.feature_specs.errors import ArtefactError
+from tfloom.serving import rpc_client
+from tfloom.serving.server import Server
 
 
 @pytest.mark.parametrize(("options", "name"), [([], "export"), (["--name", "people"], "people")])
@@ -27,6 +30,22 @@ def test_a_request_is_answered(tfloom, monkeypatch, options, name):
     assert answer["predictions"][0].keys() == {"class_ids", "classes", "logistic", "logits", "probabilities"}
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(url)  # it has stopped
+
+
+def test_grpc_beside_it(tfloom, monkeypatch):
+    answers = []
+
+    def wait(server):
+        inputs = {"age-now": np.float32([21]), "home_town": np.array([b"Oslo", None], object)[:1]}
+        answers.append((server.grpc_url, rpc_client.predict(f"{server.grpc_url}/people", inputs)))
+
+    monkeypatch.setattr(Server, "wait", wait)
+    said = tfloom("serve", "export", "--name", "people", "--port", "0", "--grpc-port", "0")
+    ((url, answer),) = answers
+    assert (said.code, said.lines[1:]) == (0, [f"serving: {url}/people"])
+    assert answer.keys() == {"class_ids", "classes", "logistic", "logits", "probabilities"}
+    with pytest.raises(ArtefactError, match="no answer"):
+        rpc_client.predict(f"{url}/people", {})  # it has stopped
 
 
 def test_a_port_that_is_taken(refused):

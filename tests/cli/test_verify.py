@@ -59,6 +59,8 @@ def test_data_that_lacks_a_column(refused, write):
         (["export", "--url", "http://127.0.0.1:9/v1/models/people"],
          "http://127.0.0.1:9/v1/models/people:predict: no answer",
          "a running TF Serving REST API, such as of `tfloom serve`"),
+        (["export", "--url", "grpc://127.0.0.1:9/people"], "grpc://127.0.0.1:9/people: no answer",
+         "a running TF Serving gRPC API, such as of `tfloom serve`"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_verified(refused, arguments, what, expected):

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfloom.feature_specs.errors import ArtefactError, DataError
 from tfloom.serving import client, rest
+from tfloom.serving.server import serve
 
 ROW = {"distance": 1.5, "the.tags": ["a", "x"], "the.tags_length": 2, "stops": 0, "stops_length": 0,
        "photo": {"b64": "/9g="}}  # fmt: skip
@@ -18,7 +19,7 @@ ROW = {"distance": 1.5, "the.tags": ["a", "x"], "the.tags_length": 2, "stops": 0
 
 @pytest.fixture(scope="module")
 def server(made):
-    with rest.serve({"flights": made.export.path.parent}, port=0) as server:
+    with serve({"flights": made.export.path.parent}, port=0) as server:
         yield server
 
 
@@ -123,13 +124,14 @@ def without(name):
         ({"instances": [1.0]}, "instances is a plain list, but the signature has 6 inputs"),
         ({"inputs": [1.0]}, "inputs is a plain value or list, but the signature has 6 inputs"),
         ({"inputs": {}, "signature_name": "x"}, 'Serving signature name: "x" not found in signature def'),
-        ({"inputs": {}, "signature_name": 1}, 'Serving signature name: "1" not found in signature def'),
+        ({"inputs": {}, "signature_name": 1}, "'signature_name' key must be a string value."),
         ({"inputs": without("photo")}, "inputs: Missing named input: photo"),
         ({"inputs": columns(ROW | {"more": 1})}, "inputs: does not have named input: more"),
         ({"inputs": columns(ROW | {"distance": "far"})}, "distance: value 0 is not float32; expected: float32"),
         ({"inputs": columns(ROW | {"distance": [1.0]})}, "distance: is of another shape; expected: [None]"),
         ({"inputs": columns(ROW | {"the.tags": []}, ROW)}, "the.tags: is ragged at depth 1"),
         ({"instances": ["no example"], "signature_name": "serving_examples"}, "Could not parse example input"),
+        ({"instances": [{"b64": "/w=="}], "signature_name": "serving_examples"}, "Could not parse example input"),
     ],
 )  # fmt: skip
 def test_a_bad_request_is_told_what_is_wrong(url, body, told):
@@ -179,14 +181,14 @@ def test_a_failure_of_ours_is_a_500(server, url, monkeypatch):
 
 
 def test_serving_starts_and_stops(made, tmp_path):
-    server = rest.serve({"one": made.export.path}, port=0)
+    server = serve({"one": made.export.path}, port=0)
     port = int(server.url.rpartition(":")[2])
     with pytest.raises(ArtefactError, match=f"127.0.0.1:{port}: cannot be listened on"):
-        rest.serve({}, port=port)
+        serve({}, port=port)
     server.stop()
     server.wait()
     with pytest.raises(ArtefactError, match="there is no such folder"):
-        rest.serve({"one": tmp_path / "nothing"}, port=0)
+        serve({"one": tmp_path / "nothing"}, port=0)
     with pytest.raises(ArtefactError, match=r"no answer\n  expected: a running TF Serving REST API"):
         client.predict(f"{server.url}/v1/models/one", {})
 

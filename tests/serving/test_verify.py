@@ -10,8 +10,9 @@ import tensorflow as tf
 from tfloom.feature_specs import parsed_rows
 from tfloom.feature_specs.directories import ORIGIN, ExportDirectory, write_json
 from tfloom.feature_specs.errors import ArtefactError, DataError
-from tfloom.serving import materialised, rest, signatures
+from tfloom.serving import materialised, signatures
 from tfloom.serving.loaded_model import LoadedModel
+from tfloom.serving.server import serve
 from tfloom.serving.verify import _sample, verify
 
 COLUMNS, OUTPUTS, ROWS = 4, 5, 23
@@ -123,24 +124,30 @@ def test_another_order_of_the_data(made):
     assert (found.rows, found.mismatches) == (19, 0)
 
 
-def test_over_http(made):
-    with rest.serve({"flights": made.export.path}, port=0) as server:
-        url = f"{server.url}/v1/models/flights"
+@pytest.fixture
+def urls(made):
+    """Of the model by REST and by gRPC."""
+    with serve({"flights": made.export.path}, port=0, grpc_port=0) as server:
+        yield f"{server.url}/v1/models/flights", f"{server.grpc_url}/flights"
+
+
+def test_from_a_server(made, urls):
+    for url in urls:
         found = verified(made, url=url)
         assert (found.url, found.mismatches) == (url, 0)
         assert found.predictions.compared == 5 * ROWS * OUTPUTS
         assert f"and over {url}\n" in repr(found)
 
 
-def test_a_skew_over_http(made, monkeypatch):
+def test_a_skew_from_a_server(made, urls, monkeypatch):
     run = LoadedModel.run
-    with rest.serve({"flights": made.export.path}, port=0) as server:
-        monkeypatch.setattr(
-            LoadedModel, "run", lambda *a: {k: v + 0.001 if k == "logits" else v for k, v in run(*a).items()}
-        )
-        found = verified(made, url=f"{server.url}/v1/models/flights")
-    assert found.predictions.differing == ROWS
-    assert found.predictions.first[0].signature == f"serving_default of {found.url}"
+    monkeypatch.setattr(
+        LoadedModel, "run", lambda *a: {k: v + np.float32(0.001) if k == "logits" else v for k, v in run(*a).items()}
+    )
+    for url in urls:
+        found = verified(made, url=url)
+        assert found.predictions.differing == ROWS
+        assert found.predictions.first[0].signature == f"serving_default of {found.url}"
 
 
 def test_nothing_to_compare(made):

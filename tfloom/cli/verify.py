@@ -19,7 +19,10 @@ def command(
         Path | None, typer.Option(help="The transform output; left out, the one that the export was made from.")
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Of a running server's model, such as http://localhost:8501/v1/models/flights.")
+        str | None,
+        typer.Option(
+            help="Of a running server's model: http://localhost:8501/v1/models/flights, or grpc://localhost:8500/flights."
+        ),
     ] = None,
 ) -> None:
     """Prove that what is served is what was trained. Exit 1 where anything differs."""

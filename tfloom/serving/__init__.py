@@ -1,1 +1,1 @@
-"""Exports, checked and served: TensorFlow's C API, TF Serving's REST API, verify."""
+"""Exports, checked and served: TensorFlow's C API, TF Serving's REST and gRPC APIs, verify."""

@@ -15,18 +15,19 @@ import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tfloom.feature_specs.errors import ArtefactError, DataError
-from tfloom.serving.loaded_model import LoadedModel
+from tfloom.serving import rest_bodies
+from tfloom.serving.loaded_model import LoadedModel, NotServedError, find, find_status
 
 MAX_BODY = 256 << 20
 """The bytes of the largest request taken; a thousand pictures fit."""
 
-_PREDICT = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?:predict", re.IGNORECASE)
+_ASKED = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?:(predict|classify|regress)", re.IGNORECASE)
 _STATUS = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(/metadata)?", re.IGNORECASE)
+
+_BODIES = {"predict": rest_bodies.predict, "classify": rest_bodies.classify, "regress": rest_bodies.regress}
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class RestError(Exception):
 
 
 class Server:
-    """A REST API that answers in the background until it is stopped; a context manager.
+    """A REST API that answers in the background until it is stopped.
 
     url: where it listens, such as ``http://127.0.0.1:8501``.
     """
@@ -63,33 +64,8 @@ class Server:
         self._thread.join()
 
     def wait(self) -> None:
-        """Return when it was stopped, or on Ctrl-C, which stops it."""
-        try:
-            self._thread.join()
-        except KeyboardInterrupt:
-            self.stop()
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-
-def serve(models: Mapping[str, Path], host: str = "127.0.0.1", port: int = 8501) -> Server:
-    """Load the newest version of each model and serve them by TF Serving's REST API.
-
-    Args:
-      models: by name the folder of the exports, or of one version.
-      port: 0 takes any that is free.
-
-    Raises:
-      ArtefactError: a folder holds no export, or the port is taken.
-    """
-    loaded = {name: LoadedModel(name, Path(path)) for name, path in models.items()}
-    return Server(loaded, host, port)
+        """Return when it was stopped."""
+        self._thread.join()
 
 
 class _HttpServer(ThreadingHTTPServer):
@@ -131,13 +107,12 @@ class _Handler(BaseHTTPRequestHandler):
             raise self._malformed()
         name, version, metadata = match.groups()
         if metadata:
-            return self._model(name, version).metadata()
-        missing = f"Could not find {f'version {version}' if version else 'any versions'} of model {name}"
-        return self._model(name, version, missing).status()
+            return rest_bodies.metadata(find(self.models, name, version))
+        return rest_bodies.status(find_status(self.models, name, version))
 
     def _post(self) -> dict[str, Any]:
         body = self._body()
-        match = _PREDICT.fullmatch(self.path)
+        match = _ASKED.fullmatch(self.path)
         if match is None:
             raise self._malformed()
         try:
@@ -147,7 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
         except json.JSONDecodeError as error:
             text = "The document is empty" if not body else f"{error.msg} at offset: {error.pos}"
             raise RestError(HTTPStatus.BAD_REQUEST, f"JSON Parse error: {text}") from None
-        return self._model(*match.groups()).predict(request)
+        name, version, method = match.groups()
+        return _BODIES[method.lower()](find(self.models, name, version), request)
 
     def _body(self) -> bytes:
         size = self.headers.get("Content-Length", "")
@@ -159,13 +135,6 @@ class _Handler(BaseHTTPRequestHandler):
             raise RestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request has at most {MAX_BODY} bytes, not {size}")
         return self.rfile.read(int(size))
 
-    def _model(self, name: str, version: str | None, missing: str | None = None) -> LoadedModel:
-        found = self.models.get(name)
-        if found is None or version not in (None, str(found.version)):
-            asked = f"Specific({name}, {version})" if version else f"Latest({name})"
-            raise RestError(HTTPStatus.NOT_FOUND, missing or f"Servable not found for request: {asked}")
-        return found
-
     def _malformed(self) -> RestError:
         return RestError(HTTPStatus.BAD_REQUEST, f"Malformed request: {self.command} {self.path}")
 
@@ -174,6 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
             code, answer = HTTPStatus.OK, respond()
         except RestError as error:
             code, answer = error.code, {"error": str(error)}
+        except NotServedError as error:
+            code, answer = HTTPStatus.NOT_FOUND, {"error": str(error)}
         except DataError as error:
             told = "; ".join(line.strip() for line in str(error).splitlines())
             code, answer = HTTPStatus.BAD_REQUEST, {"error": told}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,14 @@ class TensorInfo:
     def rank(self) -> int | None:
         """The number of dimensions; None for any."""
         return None if self.shape is None else len(self.shape)
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether a tensor of this shape can be it."""
+        if self.shape is None:
+            return True
+        return len(shape) == len(self.shape) and all(
+            size in (None, found) for size, found in zip(self.shape, shape, strict=True)
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Rows are joined by their origin. Transformed values have to be the materialised ones bit for bit at every batch size.
 Predictions have to be the trainer's bit for bit where both see the same batch, of `BATCH` rows; the trainer's are made
 from the materialised values, so the two take different ways. At other batch sizes, where a sum may be taken in another
-order, and over HTTP, they have to agree to 1e-6 (see `equality.TOLERANCE`).
+order, and from a server, they have to agree to 1e-6 (see `equality.TOLERANCE`).
 
 At batch size `BATCH` every row is compared. At the others it is a sample of every chunk (at most 65,536 rows), spread
 evenly over it: 32 batches, or as many as hold 2,000 rows, at least one.
@@ -115,8 +115,8 @@ def verify(
       parsed: (file, chunk, rows): parsed rows, list columns of the inputs and ORIGIN, with the file's index in the
         sources of `transformed` and the chunk's number there, in whose shards their counterparts lie.
       predict: the trainer's predictions by name for materialised columns, as the signature `transform` gives them.
-      url: of a model that TF Serving's REST API serves, such as ``http://localhost:8501/v1/models/flights``; it too is
-        asked for every row, in the signature serving_default.
+      url: of a model in TF Serving's REST API, such as ``http://localhost:8501/v1/models/flights``, or in its gRPC API,
+        such as ``grpc://localhost:8500/flights``; it too is asked for every row, in the signature serving_default.
 
     Raises:
       ArtefactError: the export lacks a signature, or its outputs are not those of the spec or of `predict`.
@@ -250,7 +250,7 @@ class _Job:
             batch = np.arange(start, min(start + BATCH, len(chunk.place)))
             trained = self._one_batch(chunk, batch, BATCH)
             if self.url:
-                self._over_http(chunk.rows.slice(start, len(batch)), trained, chunk.origins[batch])
+                self._from_a_server(chunk.rows.slice(start, len(batch)), trained, chunk.origins[batch])
             wanted = sampled[(sampled >= start) & (sampled < start + BATCH)] - start
             kept.append({name: value[wanted] for name, value in trained.items()})
         return {name: np.concatenate([part[name] for part in kept]) for name in kept[0]} if kept else {}
@@ -273,17 +273,24 @@ class _Job:
         self.predictions.compare(trained, predictions, chunk.origins[batch], ("serving_examples", size), exact)
         return trained
 
-    def _over_http(self, rows: pa.RecordBatch, trained: Columns, origins: np.ndarray) -> None:
+    def _from_a_server(self, rows: pa.RecordBatch, trained: Columns, origins: np.ndarray) -> None:
         assert self.url is not None
         infos = self.served.infos["serving_default"]
-        answer = client.predict(
-            self.url, parsed_rows.named(rows, {name: info.rank for name, info in infos.inputs.items()})
-        )
-        _same_names(f"serving_default of {self.url}", set(trained), answer)
-        predictions = {
-            name: tensor_json.decode(answer[name], info.dtype, info.shape, name) for name, info in infos.outputs.items()
-        }
-        self.predictions.compare(trained, predictions, origins, (f"serving_default of {self.url}", BATCH), exact=False)
+        named = parsed_rows.named(rows, {name: info.rank for name, info in infos.inputs.items()})
+        signature = f"serving_default of {self.url}"
+        if self.url.startswith("grpc:"):
+            from tfloom.serving import rpc_client
+
+            predictions = rpc_client.predict(self.url, named)
+            _same_names(signature, set(trained), predictions)
+        else:
+            answer = client.predict(self.url, named)
+            _same_names(signature, set(trained), answer)
+            predictions = {
+                name: tensor_json.decode(answer[name], info.dtype, info.shape, name)
+                for name, info in infos.outputs.items()
+            }
+        self.predictions.compare(trained, predictions, origins, (signature, BATCH), exact=False)
 
 
 def _sample(rows: int, size: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.feature_specs.columns.contract import ColumnContract
+from tests.feature_specs.columns.contracts import contracts
 from tests.feature_specs.columns.materialised import Materialised, materialise
 from tfloom.feature_specs.spec import FeatureSpec
 
@@ -23,15 +24,22 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def materialised(request, tmp_path_factory) -> Materialised:
     """Every column of the contracts that are tested, by one job, whichever worker of pytest-xdist comes first."""
-    tested = dict.fromkeys(
-        cls for item in request.session.items if issubclass(cls := item.cls or object, ColumnContract)
-    )
+    items = request.session.items
+    tested = dict.fromkeys(cls for item in items if issubclass(cls := item.cls or object, ColumnContract))
+    if any("every_contract" in getattr(item, "fixturenames", ()) for item in items):
+        tested |= dict.fromkeys(contracts())
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     with (folder / "columns.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return materialise(tested, folder / "columns")
+
+
+@pytest.fixture(scope="session")
+def every_contract(materialised) -> Materialised:
+    """The same, of every contract there is, whatever else is tested."""
+    return materialised
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.coders import example_coder
 
+from tests.feature_specs.columns.more_rows import with_more_rows
 from tfloom.feature_specs.directories import ORIGIN, TransformOutput
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline import rows as raw_rows
@@ -38,10 +39,11 @@ class Materialised:
     ids: of columns with any number of ids or numbers a row, what lies in the examples: a list a row, where -1 is
       out-of-vocabulary.
     features: the same as an Estimator reads them, such a column as a SparseTensorValue.
+    more: the table that was materialised, with more rows than those of the contracts; see `with_more_rows`.
     """
 
-    def __init__(self, output: TransformOutput, table: pa.Table) -> None:
-        self.output, self.table = output, table
+    def __init__(self, output: TransformOutput, table: pa.Table, more: pa.Table) -> None:
+        self.output, self.table, self.more = output, table, more
         records = [
             record for split in ("train", "eval") for record in tf.data.TFRecordDataset(output.examples(split), "GZIP")
         ]
@@ -141,9 +143,10 @@ def union(contracts: Iterable[Any]) -> tuple[FeatureSpec, pa.Table]:
 def materialise(contracts: Iterable[Any], path: Path) -> Materialised:
     """Run the job, where no other process has."""
     spec, table = union(contracts)
+    more = with_more_rows(table, contracts)
     if not path.exists():
-        preprocess(spec, {None: table}, path)
-    return Materialised(TransformOutput.open(path), table)
+        preprocess(spec, {None: more}, path)
+    return Materialised(TransformOutput.open(path), table, more)
 
 
 def _bits(batches: list[dict[str, Any]]) -> dict[str, list[bytes]]:
