@@ -33,7 +33,8 @@ def command(
     label: Annotated[
         str | None,
         typer.Option(
-            help="Of an estimator: what it learned, a label's fields as YAML, such as {name: income, positive: '>50K'}."
+            help="Of an estimator: what it learned, a label's fields as YAML such as {name: income, positive: '>50K'}, or "
+            "its name."
         ),
     ] = None,
     transformed: Annotated[
@@ -43,18 +44,19 @@ def command(
     activation: Annotated[str, typer.Option(help="Of an estimator's hidden layers, by Keras' name.")] = "relu",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over what is there.")] = False,
 ) -> None:
-    """Write the spec that says what columns of another library say, or the model of an Estimator; the rest is listed."""
+    """Write the spec that says what another library's columns say, or an Estimator's model; the rest is listed."""
     for option, value in (("columns", columns), ("label", label), ("transformed", transformed)):
         if value is not None and library != "estimator":
             raise SpecError(f"--{option}: is of a trained Estimator", expected="convert estimator", received=library)
     if library == "estimator" and columns is None:
         raise SpecError("--columns: is missing", received="nothing",
                         expected="where the Estimator's tf.feature_columns are, as module:attribute")  # fmt: skip
+    learned = None if label is None else _fields(label)
     if transformed is not None:
-        _write_model(source, columns, TransformOutput.open(transformed), out, activation, overwrite)
+        name = learned and learned.get("name")
+        _write_model(source, columns, TransformOutput.open(transformed), out, activation, name, overwrite)
         return
     _draft.check(out, overwrite)
-    learned = None if label is None else _fields(label)
     with progress_console.status("converting"), tensorflow():
         from tfloom import api
 
@@ -66,12 +68,20 @@ def command(
 
 
 def _write_model(
-    source: str, columns: str | None, transformed: TransformOutput, out: Path, activation: str, overwrite: bool
+    source: str,
+    columns: str | None,
+    transformed: TransformOutput,
+    out: Path,
+    activation: str,
+    label: str | None,
+    overwrite: bool,
 ) -> None:
     with progress_console.status("converting"), tensorflow():
         from tfloom import api
 
-        told = api.convert_estimator(source, columns, transformed, out, activation=activation, overwrite=overwrite)
+        told = api.convert_estimator(
+            source, columns, transformed, out, activation=activation, label=label, overwrite=overwrite
+        )
     for name, why in told.left_out.items():
         console.print(f"left out: {name}, {why}")
     console.print(f"of training alone: {', '.join(told.of_training) or 'nothing'}")

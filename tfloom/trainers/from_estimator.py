@@ -208,7 +208,8 @@ class _Placing:
             if ours is None:
                 self._leave(name, theirs)
                 continue
-            table = self.network.columns.tables[ours]["table"]
+            if (table := self.network.columns.tables[ours].get("table")) is None:
+                raise _mismatch(name, "an embedded column", f"the column {ours}, which has no table")
             before = self._set.get(id(table), name)
             if before == name or np.array_equal(value, table):
                 self._assign(table, name, value)
@@ -232,12 +233,12 @@ class _Placing:
         self._assign(layer.bias, "linear/linear_model/bias_weights")
 
     def _place_dnn(self, layer: DnnLayer) -> None:
-        *hidden, logits = (step for step in layer.steps if isinstance(step, keras.layers.Dense))
-        scopes = [*(f"dnn/hiddenlayer_{i}" for i in range(len(hidden))), "dnn/logits"]
-        for i, (scope, dense) in enumerate(zip(scopes, [*hidden, logits], strict=True)):
-            kernel = f"{scope}/kernel"
-            self._assign(dense.kernel, kernel, self._in_our_order(kernel) if i == 0 else None)
-            self._assign(dense.bias, f"{scope}/bias")
+        names = [*(f"dnn/hiddenlayer_{i}" for i in range(len(self.variables.hidden))), "dnn/logits"]
+        denses = (step for step in layer.steps if isinstance(step, keras.layers.Dense))
+        for name, dense in zip(names, denses, strict=True):
+            kernel = f"{name}/kernel"
+            self._assign(dense.kernel, kernel, self._in_our_order(kernel) if name == names[0] else None)
+            self._assign(dense.bias, f"{name}/bias")
         # Ours normalises before dropout and theirs after it: of predictions, which have no dropout, it is the same.
         norms = (step for step in layer.steps if isinstance(step, keras.layers.BatchNormalization))
         for i, norm in enumerate(norms):
@@ -302,8 +303,8 @@ def _difference(source: Path, model: ModelDirectory, output: TransformOutput, co
     """See Converted."""
     if not (source / "saved_model.pb").is_file():
         return None
-    signature = tf.saved_model.load(str(source)).signatures["predict"]
-    given = signature.structured_input_signature[1]
+    signature = tf.saved_model.load(str(source)).signatures.get("predict")
+    given = {} if signature is None else signature.structured_input_signature[1]
     if [(one.dtype, one.shape.rank) for one in given.values()] != [(tf.string, 1)]:
         return None
     parsed, rows = golden_rows(output, COMPARED)
