@@ -30,7 +30,7 @@ TASKS = {
 
 
 def rows():
-    """Ages and hours in tens; towns out of the vocabulary and absent ones, no tag or several, gains of far more than 1."""
+    """Ages and hours in tens; towns out of the vocabulary and absent ones, no tag or several; gains above 1,000."""
     rng = np.random.default_rng(3)
     y = rng.normal(size=ROWS).astype(np.float32)
     return {
@@ -198,7 +198,7 @@ def test_predictions_are_the_estimators(transformed, tmp_path, backbone, label):
     again = tfloom.convert_estimator(saved_model, columns, transformed, tmp_path / "again", label=label)
     assert again.left_out == {}
     assert again.of_training == ("global_step",)
-    assert again.difference < 1e-5
+    assert again.difference < 2e-6
     for name, value in weights(converted.model).items():
         np.testing.assert_array_equal(weights(again.model)[name], value)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +35,7 @@ def command(
     label: Annotated[
         str | None,
         typer.Option(
-            help="Of an estimator: what it learned, a label's fields as YAML such as {name: income, positive: '>50K'}, or "
+            help="Of an estimator: the label that it learned, its fields as YAML, {name: income, positive: '>50K'}, or "
             "its name."
         ),
     ] = None,
@@ -53,11 +55,11 @@ def command(
                         expected="where the Estimator's tf.feature_columns are, as module:attribute")  # fmt: skip
     learned = None if label is None else _fields(label)
     if transformed is not None:
-        name = learned and learned.get("name")
+        name = None if learned is None else learned.get("name")
         _write_model(source, columns, TransformOutput.open(transformed), out, activation, name, overwrite)
         return
     _draft.check(out, overwrite)
-    with progress_console.status("converting"), tensorflow():
+    with progress_console.status("converting"), tensorflow(), _without_deprecations():
         from tfloom import api
 
         if library == "estimator":
@@ -76,7 +78,7 @@ def _write_model(
     label: str | None,
     overwrite: bool,
 ) -> None:
-    with progress_console.status("converting"), tensorflow():
+    with progress_console.status("converting"), tensorflow(), _without_deprecations():
         from tfloom import api
 
         told = api.convert_estimator(
@@ -88,6 +90,18 @@ def _write_model(
     if told.difference is not None:
         console.print(f"predictions differ from the SavedModel's by at most {told.difference:.2g}")
     console.print(f"written: {out}")
+
+
+@contextlib.contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """TensorFlow's log without its warnings that feature columns are deprecated: they are what is to be converted."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _fields(label: str) -> Mapping[str, Any]:

@@ -49,8 +49,8 @@ class Converted:
 
     left_out: what of the Estimator is not in the model, by variable, and why; predictions are then not the Estimator's.
     of_training: the variables that training alone needs: what optimizers keep, and global_step.
-    difference: the greatest between the logits of the Estimator's SavedModel and of the model, or the numbers that they
-      predict, on rows of the transform output; None where the Estimator is no SavedModel that reads their tf.Examples.
+    difference: the greatest between the probabilities that the Estimator's SavedModel and the model predict, or the
+      numbers, on rows of the transform output; None where the Estimator is no SavedModel that reads their tf.Examples.
     """
 
     model: ModelDirectory
@@ -320,8 +320,8 @@ def _difference(source: Path, model: ModelDirectory, output: TransformOutput, co
     except tf.errors.InvalidArgumentError:  # it reads other features beside, or none of its strings is a tf.Example
         return None
     ours = predictor.of_model(model)(rows)
-    output_name = "logits" if "logits" in theirs else "predictions"
-    return float(np.abs(theirs[output_name].numpy() - ours[output_name]).max())
+    predicted = "probabilities" if "probabilities" in theirs else "predictions"
+    return float(np.abs(theirs[predicted].numpy() - ours[predicted]).max())
 
 
 def _is_of_training(name: str, known: set[str]) -> bool:
