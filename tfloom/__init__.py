@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tfloom.api import (
         check,
         convert,
+        convert_estimator,
         dataset,
+        estimator_spec,
         evaluate,
         export,
         infer,
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 __all__ = [
-    "check", "convert", "dataset", "evaluate", "export", "infer", "keras_inputs", "load_spec", "predict", "preprocess",
-    "report", "serve", "train", "transform", "verify",
+    "check", "convert", "convert_estimator", "dataset", "estimator_spec", "evaluate", "export", "infer", "keras_inputs",
+    "load_spec", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
 ]  # fmt: skip
 
 

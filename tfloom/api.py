@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from tfloom.pipeline.sources import Data
     from tfloom.serving.server import Server
     from tfloom.serving.verify import Verified
+    from tfloom.trainers.from_estimator import Converted
     from tfloom.trainers.train_spec import TrainSpec
 
 Path_ = str | Path
 
 __all__ = [
-    "check", "convert", "dataset", "evaluate", "export", "infer", "keras_inputs", "load_spec", "predict", "preprocess",
-    "report", "serve", "train", "transform", "verify",
+    "check", "convert", "convert_estimator", "dataset", "estimator_spec", "evaluate", "export", "infer", "keras_inputs",
+    "load_spec", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
 ]  # fmt: skip
 
 
@@ -70,6 +71,55 @@ def convert(library: str, source: Any) -> Draft:
     from tfloom.feature_specs.converters import convert as run
 
     return run(library, source)
+
+
+def estimator_spec(source: Path_, columns: Any, label: Mapping[str, Any] | None = None) -> Draft:
+    """The spec to preprocess data by, for `convert_estimator`, with what cannot be said.
+
+    Args:
+      source, columns: as for convert_estimator.
+      label: the fields of the label that the Estimator learned, such as {"name": "income", "positive": ">50K"}; left
+        out, it has to be added to the spec.
+
+    Raises:
+      SpecError, ArtefactError: in three parts.
+    """
+    from tfloom.trainers.from_estimator import spec as run
+
+    return run(Path(source), columns, label)
+
+
+def convert_estimator(
+    source: Path_,
+    columns: Any,
+    transformed: TransformOutput | Path_,
+    out: Path_,
+    *,
+    activation: str = "relu",
+    label: str | None = None,
+    overwrite: bool = False,
+) -> Converted:
+    """Write the model directory `out` with the weights of a trained canned Estimator: linear, DNN or combined.
+
+    Args:
+      source: the Estimator's model_dir, one of its checkpoints, or a SavedModel that it exported.
+      columns: its tf.feature_columns (a list; those of the linear part and those of the dnn part; a function that gives
+        them), or where they are, as "module:attribute".
+      transformed: data, preprocessed by the spec that `estimator_spec` gives.
+      activation: Keras' name of that of the hidden layers.
+      label: of the spec, where it has several.
+
+    Returns:
+      The `model`, what of the Estimator is `left_out` of it and why, the variables `of_training` alone, and the
+      greatest `difference` from the predictions of a SavedModel.
+
+    Raises:
+      SpecError, ArtefactError: in three parts; then nothing is written.
+    """
+    from tfloom.trainers.from_estimator import convert as run
+
+    return run(Path(source), columns, _transformed(transformed), Path(out), activation=activation, label=label,
+               overwrite=overwrite)  # fmt: skip
 
 
 def check(spec: FeatureSpec | Path_, data: Data | Mapping[str, Data]) -> Checked:

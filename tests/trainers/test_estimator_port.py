@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tfloom
+from tfloom.feature_specs import FeatureSpec
+
 PROGRAM = Path(__file__).with_name("census_program.py")
 
 
@@ -47,13 +50,15 @@ def test_census_wide_and_deep(census):
     import keras
     import tensorflow as tf
 
-    metrics = ported(PROGRAM).main(str(census / "train.csv"), str(census / "eval.csv"), str(census / "model"))
+    program = ported(PROGRAM)
+    metrics = program.main(str(census / "train.csv"), str(census / "eval.csv"), str(census / "model"))
     assert metrics["global_step"] == 120
     assert metrics["auc"] > 0.85
     assert (census / "model" / "model.ckpt-60.index").exists()
     assert (census / "model" / "model.ckpt-120.index").exists()
 
-    exported = tf.saved_model.load(str(next((census / "model" / "export" / "census").iterdir())))
+    saved_model = next((census / "model" / "export" / "census").iterdir())
+    exported = tf.saved_model.load(str(saved_model))
     probabilities = exported.signatures["predict"](examples=tf.constant([person("Doctorate"), person("11th")]))
     assert probabilities["logistic"].shape == (2, 1)
     assert probabilities["logistic"][0, 0] > probabilities["logistic"][1, 0]
@@ -64,6 +69,23 @@ def test_census_wide_and_deep(census):
     model = keras.Sequential([keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     model.fit(np.ones((4, 2), "float32"), np.ones((4, 1), "float32"), verbose=0)
+
+    becomes_a_keras_model(program, census, saved_model)
+
+
+def becomes_a_keras_model(program, census, saved_model):
+    """As docs/converting.md tells: with the column that cannot be said written by hand."""
+    label = {"name": "income", "source": "income_bracket", "positive": ">50K"}
+    draft = tfloom.estimator_spec(census / "model", program.build_model_columns, label)
+    assert [*draft.left_out] == ["capital_gain"]
+    spec = draft.spec.to_dict()
+    spec["columns"].append({"name": "capital_gain", "kind": "numeric", "log1p": True})
+    spec["groups"]["deep"].append("capital_gain")
+    (census / "census.csv").write_text(",".join(program.CSV_COLUMNS) + "\n" + (census / "eval.csv").read_text())
+    output = tfloom.preprocess(FeatureSpec.model_validate(spec), str(census / "census.csv"), census / "transformed")
+    converted = tfloom.convert_estimator(saved_model, program.build_model_columns, output, census / "converted")
+    assert (converted.left_out, converted.of_training) == ({}, ("global_step",))
+    assert converted.difference < 1e-6
 
 
 def person(education):

@@ -60,9 +60,9 @@ def variables(model: keras.Model, optimizer: keras.Optimizer | None = None) -> l
 
 
 def save(
-    folder: Path, model: keras.Model, optimizer: keras.Optimizer, progress: Progress, history: Sequence[Any]
+    folder: Path, model: keras.Model, optimizer: keras.Optimizer | None, progress: Progress, history: Sequence[Any]
 ) -> None:
-    """Write `folder`, whole or not at all."""
+    """Write `folder`, whole or not at all; without an optimizer no training goes on from it."""
     staging = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)

@@ -34,9 +34,7 @@ class Writer:
 
         A column that its kind refuses is refused.
         """
-        legal = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-        legal = legal if re.match("[A-Za-z]", legal) else f"column_{legal}"
-        kind = told["kind"]
+        legal, kind = legal_name(name), told["kind"]
         candidates = (legal, f"{legal}_{kind}", *(f"{legal}_{kind}_{i}" for i in range(2, 1000)))
         free = next(one for one in candidates if one not in self.columns)
         if told.get("source") == free:
@@ -73,6 +71,12 @@ class Writer:
             "labels": list(labels), "groups": {group: names for group, names in members.items() if names},
         }  # fmt: skip
         return Draft(validate(written, spec.FeatureSpec, "convert"), self.left_out, remark)
+
+
+def legal_name(name: str) -> str:
+    """A name as a column of a spec may have it."""
+    legal = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    return legal if re.match("[A-Za-z]", legal) else f"column_{legal}"
 
 
 def _inputs(column: Mapping[str, Any]) -> list[str]:

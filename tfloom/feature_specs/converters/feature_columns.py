@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tfloom.feature_specs.converters._writer import RefusedError, Writer
+from tfloom.feature_specs.converters._writer import RefusedError, Writer, legal_name
 from tfloom.feature_specs.draft import Draft
 from tfloom.feature_specs.errors import SpecError, nearest
 
@@ -23,15 +23,36 @@ def convert(source: Any) -> Draft:
 
     Raises SpecError where there are none, or where not one of them can be said.
     """
+    return draft(by_group(source), "From tf.feature_column objects.")
+
+
+def draft(groups: Mapping[str, Iterable[Any]], remark: str, labels: Iterable[Mapping[str, Any]] = ()) -> Draft:
+    """The spec of columns by group. labels: its labels, as they are written."""
+    writer, names = written(groups)
+    members = {group: of_group.values() for group, of_group in names.items()}
+    remark = f"{remark} An input that holds several values a row needs multi_valued: true."
+    return writer.draft("tf.feature_column objects", remark, members, labels)
+
+
+def by_group(source: Any) -> dict[str, list[Any]]:
+    """The columns that `convert` is given, by group; a plain list is the group `features`."""
     columns = _loaded(source) if isinstance(source, str) else source
-    groups = _groups(columns() if callable(columns) else columns)
+    return _groups(columns() if callable(columns) else columns)
+
+
+def written(groups: Mapping[str, Iterable[Any]]) -> tuple[Writer, dict[str, dict[Any, str]]]:
+    """What is written of columns; and by group those that can be said, with the name of each in the spec."""
     writer = _Writer()
-    members = {
-        group: [name for column in columns if (name := writer.write(column)) is not None]
+    names = {
+        group: {column: name for column in columns if (name := writer.write(column, group)) is not None}
         for group, columns in groups.items()
     }
-    remark = "From tf.feature_column objects. An input that holds several values a row needs multi_valued: true."
-    return writer.draft("tf.feature_column objects", remark, members)
+    return writer, names
+
+
+def own_name(column: Any) -> str:
+    """The name that a column would have in a spec, were there no other of that name."""
+    return legal_name(column.name)
 
 
 def _loaded(place: str) -> Any:
@@ -73,10 +94,12 @@ class _Writer(Writer):
         super().__init__()
         self._names: dict[Any, str] = {}
 
-    def write(self, column: Any) -> str | None:
+    def write(self, column: Any, group: str) -> str | None:
         """The name of the column of ours that is the same; None where there is none, and `left_out` says why."""
         try:
-            return self._name(column)
+            name = self._name(column)
+            # tf.feature_column hands buckets to dense layers as an indicator of them.
+            return self._indicator_of(name) if group == "deep" and self.columns[name]["kind"] == "bucketized" else name
         except RefusedError as refused:
             self.left_out[getattr(column, "name", repr(column)[:80])] = str(refused)
             return None
@@ -85,6 +108,11 @@ class _Writer(Writer):
         if column not in self._names:
             self._names[column] = self.add(column.name, self._told(column))
         return self._names[column]
+
+    def _indicator_of(self, name: str) -> str:
+        told = {"kind": "indicator", "of": name}
+        same = (one for one, fields in self.columns.items() if fields == told)
+        return next(same, None) or self.add(f"{name}_indicator", told)
 
     def _told(self, column: Any) -> dict[str, Any]:
         of_kind = _KINDS.get(type(column).__name__)
