@@ -406,7 +406,8 @@ def dataset(
 ) -> tf.data.Dataset:
     """A split as (features, labels) batches for `model.fit`: features by column, as `keras_inputs` takes them.
 
-    float32 [B, D], ids int64 [B, T] right-padded with -1, pictures string [B]; labels int64 or float32 [B].
+    float32 [B, D], ids int64 [B, T] right-padded with -1, any number of numbers a row float32 [B, T] right-padded with
+    NaN, pictures string [B]; labels int64 or float32 [B].
 
     Args:
       label: of the spec, where it has several.

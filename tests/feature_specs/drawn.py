@@ -130,6 +130,22 @@ def _embedded(draw: Any, made: dict[str, Any]) -> dict[str, Any]:
     return fields | ({"max_norm": draw(st.floats(0.1, 4))} if draw(st.booleans()) else {})
 
 
+@st.composite
+def _sharing(draw: Any) -> dict[str, Any]:
+    """Two hashed columns of one size, and an embedding of each by one table."""
+    buckets = draw(_few)
+    table = {
+        "kind": "embedded", "dimension": draw(st.integers(1, 5)), "shared": "table",
+        "combiner": draw(st.sampled_from(["sum", "mean", "sqrtn"])), "max_norm": draw(st.floats(0.1, 4)),
+    }  # fmt: skip
+    made: dict[str, Any] = {}
+    for i in range(2):
+        source = draw(st.sampled_from(["count", "codes", "word", "words"]))
+        made[f"twin_{i}"] = {"kind": "hashed", "source": source, "buckets": buckets}
+        made[f"sharing_{i}"] = {"of": f"twin_{i}"} | table
+    return made
+
+
 _buckets = st.one_of(_few, st.just(2**31 - 1))
 
 
@@ -156,6 +172,7 @@ def columns(draw: Any) -> list[dict[str, Any]]:
             # No column is made of those of its own kind, but for crosses.
             drawn[f"{word}_{i}"] = {"kind": word} | draw(kind(made | drawn if word == "crossed" else made))
         made |= drawn
+    made |= draw(_sharing())
     return [{"name": name} | fields for name, fields in made.items()]
 
 

@@ -90,11 +90,23 @@ class InTensorFlow:
                 return fc.crossed_column(parts, fields["buckets"], fields.get("hash_key"))
             case "indicator":
                 return fc.indicator_column(self._column(self.columns[fields["of"]]))
+        if "shared" in fields:
+            return self._sharing(fields)
         categorical = self._column(self.columns[fields["of"]])
         return fc.embedding_column(
             categorical, fields["dimension"], fields.get("combiner", "mean"), max_norm=fields.get("max_norm"),
             initializer=tf.compat.v1.constant_initializer(table(categorical.num_buckets, fields["dimension"])),
         )  # fmt: skip
+
+    def _sharing(self, fields: dict[str, Any]) -> Any:
+        """All that share the table are made at once."""
+        sharing = [column for column in self.columns.values() if column.get("shared") == fields["shared"]]
+        of = [self._column(self.columns[column["of"]]) for column in sharing]
+        start = tf.compat.v1.constant_initializer(table(of[0].num_buckets, fields["dimension"]))
+        made = tf.compat.v1.feature_column.shared_embedding_columns(
+            of, fields["dimension"], fields["combiner"], start, max_norm=fields["max_norm"]
+        )
+        return made[sharing.index(fields)]
 
 
 def _normalized(x: tf.Tensor, clip: list[float | None] | None, log1p: bool) -> tf.Tensor:

@@ -23,10 +23,15 @@ SPEC = FeatureSpec.model_validate({
         {"name": "size_in", "kind": "indicator", "of": "size"},
         {"name": "tags", "kind": "hashed", "buckets": 10},
         {"name": "tags_vec", "kind": "embedded", "of": "tags", "dimension": 3},
+        {"name": "tags_vecs", "kind": "sequence_embedded", "of": "tags", "dimension": 3},
+        {"name": "tags_last", "kind": "pooled", "of": "tags_vecs", "combiner": "last"},
+        {"name": "speeds", "kind": "sequence_numeric", "max_length": 2},
         {"name": "both", "kind": "crossed", "of": ["x_bucket", {"input": "size"}], "buckets": 1},
         {"name": "photo", "kind": "image", "height": 4, "width": 5, "channels": 3},
     ],
-    "inputs": {"size": {"optional": True}, "tags": {"delimiter": "|"}},
+    "inputs": {
+        "size": {"optional": True}, "tags": {"delimiter": "|"}, "speeds": {"dtype": "float32", "delimiter": "|"}
+    },
     "labels": [{"name": "late"}],
     "split": {"by": "column", "source": "part"},
 })  # fmt: skip
@@ -39,7 +44,7 @@ def output(tmp_path_factory):
     table = pa.table({
         "x": [100.0, 300.0, 100.0, 300.0], "colour": ["red", "red", "blue", "green"], "code": [7, 9, 7, 7],
         "size": ["S", "M", "S", "M"], "tags": ["a", "b", "c", "d"], "photo": [PNG] * 4, "late": [0, 1, 0, 1],
-        "part": ["train"] * 4,
+        "speeds": ["1.5|2|3", "4", "", "7"], "part": ["train"] * 4,
     })  # fmt: skip
     return preprocess(SPEC, {None: table}, tmp_path_factory.mktemp("explain") / "out")
 
@@ -48,6 +53,7 @@ def output(tmp_path_factory):
 ROWS = pa.table({
     "x": [400.0, 1.0, None, -5.5], "colour": ["blue", "red", "pink", "red"], "code": [9, 7, 8, 7],
     "size": ["M", "S", "XL", None], "tags": ["a|c", "a", "", "d"], "photo": [PNG, b"no picture", PNG, PNG],
+    "speeds": ["1.5|2|3", "4", "", "7"],
 })  # fmt: skip
 
 SEEN = {
@@ -61,13 +67,21 @@ SEEN = {
     # Fingerprint64 of a, c and d mod 10 is 9, 2 and 5.
     "tags": ("id 9, 2 of 10", "id none of 10", "id 5 of 10"),
     "tags_vec": ("vector of 3, row 9, 2 of 10", "vector of 3, row none of 10", "vector of 3, row 5 of 10"),
+    "tags_vecs": ("vector of 3, row 9, 2 of 10", "vector of 3, row none of 10", "vector of 3, row 5 of 10"),
+    "tags_last": (
+        "last of the vectors of 9, 2 of 10",
+        "last of the vectors of none of 10",
+        "last of the vectors of 5 of 10",
+    ),
+    "speeds": ("1.5 2", "none", "7"),
     "both": ("id 0 of 1", "id 0 of 1", "id none of 1"),
     "photo": (f"a picture of {len(PNG)} bytes, float32 [4, 5, 3]",) * 3,
 }
 RAW = {
     "x_z": {"x": [400.0]}, "x_waves": {"x": [400.0]}, "x_bucket": {"x": [400.0]}, "colour": {"colour": [b"blue"]},
     "code": {"code": [9]}, "size": {"size": [b"M"]}, "size_in": {"size": [b"M"]}, "tags": {"tags": [b"a", b"c"]},
-    "tags_vec": {"tags": [b"a", b"c"]}, "both": {"size": [b"M"], "x": [400.0]}, "photo": {"photo": [PNG]},
+    "tags_vec": {"tags": [b"a", b"c"]}, "tags_vecs": {"tags": [b"a", b"c"]}, "tags_last": {"tags": [b"a", b"c"]},
+    "speeds": {"speeds": [1.5, 2.0, 3.0]}, "both": {"size": [b"M"], "x": [400.0]}, "photo": {"photo": [PNG]},
 }  # fmt: skip
 
 

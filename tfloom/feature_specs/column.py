@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Categorical, Feature
+from tfloom.feature_specs.initializers import Initializer
 from tfloom.feature_specs.inputs import Dtype, Input
+from tfloom.feature_specs.saved_table import SavedTable
 
 Name = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")
 
@@ -36,14 +38,18 @@ class Transformed:
 
 @dataclass(frozen=True)
 class Variable:
-    """A trained variable that `encode` reads: its shape, and the normal distribution about 0 that it starts from.
+    """A variable of the model that `encode` reads.
 
-    truncated: nothing beyond twice the standard deviation.
+    shape: of its float32 values. initializer: how they start. trainable: whether training changes them.
+    shared: a name; the variables that say the same one are one, and are alike in all that is said here.
+    saved: what they start from instead, once, before the first step.
     """
 
     shape: tuple[int, ...]
-    stddev: float
-    truncated: bool = True
+    initializer: Initializer
+    trainable: bool = True
+    shared: str | None = None
+    saved: SavedTable | None = None
 
 
 class Values(Protocol):

@@ -261,7 +261,8 @@ class FeatureSpec(BaseModel):
         for column in self.columns:
             for field in column.file_fields:
                 path = getattr(column, field)
-                if path is not None and not Path(path).is_file():
+                # A TensorFlow checkpoint is several files, named by what they begin with.
+                if path is not None and not (Path(path).is_file() or Path(f"{path}.index").is_file()):
                     raise SpecError(f"columns.{column.name}.{field}: there is no such file",
                                     expected="a file; a relative path starts at the spec's folder",
                                     received=str(path))  # fmt: skip

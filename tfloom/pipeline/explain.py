@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from tfloom.feature_specs.column import CategoricalColumn, Column
+from tfloom.feature_specs.columns.pooled import Pooled
 from tfloom.feature_specs.directories import ORIGIN, TransformOutput
 from tfloom.feature_specs.errors import DataError
 from tfloom.pipeline.rows import opened, parsed
@@ -111,12 +112,14 @@ def _seen(
     if column.transformed_type is not None and column.transformed_type.dtype == "bytes":
         return f"a picture of {len(value[0])} bytes, float32 [{column.height}, {column.width}, {column.channels}]"  # type: ignore[attr-defined]
     if of not in num_buckets:
-        numbers = " ".join(f"{number:.6g}" for number in value)
+        numbers = " ".join(f"{number:.6g}" for number in value) or "none"
         return numbers if column.transformed_type is not None else f"{column.kind} of {numbers}"
     known = dict(enumerate(words[of])) | {-1: "unknown"}
     ids = ", ".join(f"{i} ({known[i]})" if i in known else str(i) for i in value) or "none"
     if column.transformed_type is not None:
         return f"id {ids} of {num_buckets[of]}"
+    if isinstance(column, Pooled):
+        return f"{column.combiner} of the vectors of {ids} of {num_buckets[of]}"
     dimension = getattr(column, "dimension", None)
     if dimension is None:
         return f"one-hot {ids} of {num_buckets[of]}"

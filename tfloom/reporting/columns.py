@@ -114,6 +114,8 @@ class Columns:
             words = self._words(column)
             named = Counter(_id(one, words) for one in values)
             return _shares(f"Most frequent ids of {column.name}", named, caption)
+        if kind is not None and kind.dimension is None:
+            return _numbers(f"Distribution of {column.name}, transformed", values, caption)
         vectors, _ = self._vectors(column)
         if len(vectors[0]) > 1:
             return _positions(column.name, caption, vectors)

@@ -39,7 +39,8 @@ class Backbone(BaseModel):
                     raise SpecError(
                         f"columns.{column.name}: the backbone {self.name} cannot read it in its {part} part",
                         expected=" or ".join(t.__name__ for t in self.accepts[part])
-                        + (", such as an embedded or indicator column of it" if column in spec.categorical else ""),
+                        + (", such as an embedded or indicator column of it" if column in spec.categorical else "")
+                        + (", such as a pooled column of it" if column.feature_type() is features.Sequence else ""),
                         received=f"{column.feature_type().__name__}, of kind {column.kind}",
                     )
             if not columns:

@@ -11,6 +11,7 @@ from tfloom.feature_specs.column import Column, Variable
 from tfloom.feature_specs.encoded import Encoded
 from tfloom.feature_specs.features import Feature
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.feature_specs.table_column import variables
 
 
 class ColumnLayer(keras.Layer):
@@ -21,12 +22,28 @@ class ColumnLayer(keras.Layer):
     ) -> None:
         super().__init__(name="columns")
         self.spec, self.parts, self.num_buckets = spec, parts, dict(num_buckets)
-        self.tables = {}
-        for column in spec.encoded(column for columns in parts.values() for column in columns):
-            self.tables[column.name] = {
-                name: self.add_weight(one.shape, _start(one), name=f"{column.name}_{name}")
-                for name, one in column.variables(self.num_buckets).items()
-            }
+        read = spec.encoded(column for columns in parts.values() for column in columns)
+        self.declared = variables(read, self.num_buckets)
+        made: dict[str, keras.Variable] = {}
+        self.tables = {
+            column: {name: self._weight(one, f"{one.shared or column}_{name}", made) for name, one in told.items()}
+            for column, told in self.declared.items()
+        }
+
+    def _weight(self, one: Variable, name: str, shared: dict[str, keras.Variable]) -> keras.Variable:
+        if one.shared in shared:
+            return shared[one.shared]
+        weight = self.add_weight(one.shape, _start(one), trainable=one.trainable, name=name)
+        if one.shared is not None:
+            shared[one.shared] = weight
+        return weight
+
+    def read_saved(self) -> None:
+        """Put what is saved in files into the variables that start from it. Raises SpecError."""
+        for column, told in self.declared.items():
+            for name, one in told.items():
+                if one.saved is not None:
+                    self.tables[column][name].assign(one.saved.read(one.shape))
 
     def call(self, inputs: Mapping[str, Any]) -> dict[str, tuple[Feature, ...]]:
         batch = Encoded(self.spec.by_name, inputs, self.tables, self.num_buckets)
@@ -34,5 +51,6 @@ class ColumnLayer(keras.Layer):
 
 
 def _start(variable: Variable) -> keras.Initializer:
-    normal = keras.initializers.TruncatedNormal if variable.truncated else keras.initializers.RandomNormal
-    return normal(stddev=variable.stddev)
+    # Keras has the names of tf.compat.v1, written as those of classes.
+    name = variable.initializer.name.replace("_", " ").title().replace(" ", "")
+    return getattr(keras.initializers, name)(**variable.initializer.numbers)

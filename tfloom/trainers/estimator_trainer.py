@@ -25,7 +25,8 @@ from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, replace, write_json
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.trainers import checkpoint, inputs, metrics
+from tfloom.feature_specs.table_column import variables
+from tfloom.trainers import checkpoint, inputs, metrics, shared_tables
 from tfloom.trainers.backbone import Backbone
 from tfloom.trainers.backbones.dnn import Dnn
 from tfloom.trainers.checkpoint import Progress
@@ -218,10 +219,16 @@ def canned(
     backbone = train_spec.backbone_for(spec)
     _check(backbone, task, train_spec)
     parts = backbone.parts(spec)
+    shared_tables.check(parts)
+    for told in variables(spec.encoded(_columns(backbone, spec)), num_buckets).values():
+        for one in told.values():
+            if one.saved is not None:  # before TensorFlow does, whose error says no place
+                one.saved.read(one.shape)
     arguments: dict[str, Any] = {"loss_reduction": "sum_over_batch_size"}
     for part, columns in parts.items():
         prefix = {"wide": "linear_", "deep": "dnn_"}[part] if len(parts) > 1 else ""
-        arguments[f"{prefix}feature_columns"] = [_feature_column(c, spec, num_buckets) for c in columns]
+        made = [_feature_column(c, spec, num_buckets) for c in columns]
+        arguments[f"{prefix}feature_columns"] = shared_tables.joined(columns, made)
         arguments[f"{prefix}optimizer"] = partial(_optimizer, train_spec, steps)
         if part == "deep" and isinstance(backbone, Dnn):
             arguments[f"{prefix}hidden_units"] = list(backbone.hidden)

@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tests.feature_specs.columns.materialised import BATCHED, MANY, ROWS, Materialised
 from tfloom.feature_specs.encoded import Encoded
 from tfloom.feature_specs.errors import SpecError
-from tfloom.feature_specs.features import Categorical, Image
+from tfloom.feature_specs.features import Categorical, Image, Sequence
 from tfloom.feature_specs.spec import FeatureSpec, load_spec
 from tfloom.feature_specs.validation import validate
 
@@ -21,7 +22,8 @@ class ColumnContract:
     rows: the inputs by name, ROWS values each. inputs: what the spec says of them.
     columns: by name, every field beside the name; columns of other kinds among them where it is made of them.
     transformed: by name, the materialised value of each row: a number, a list of ids, or bytes.
-    encoded: by name, the value of the typed feature: Dense and Image rows; for Categorical, `transformed` says it.
+    encoded: by name, the value of the typed feature: Dense and Image rows, of a Sequence the steps of each row; for
+      Categorical, `transformed` says it.
     tables: the trained variables that `encode` reads, by column.
     no_raw: by name, why it has no tf.feature_column over raw rows.
     no_transformed: by name, why it has none over the transform output.
@@ -122,6 +124,12 @@ class ColumnContract:
             )
             return
         assert feature.values.dtype == tf.float32
+        if isinstance(feature, Sequence):
+            lengths = [len(steps) for steps in self.encoded[name]]
+            np.testing.assert_array_equal(feature.mask, tf.sequence_mask(lengths))
+            steps = np.float32([step for steps in self.encoded[name] for step in steps])
+            np.testing.assert_allclose(feature.values[feature.mask], steps, rtol=1e-6, atol=1e-7)
+            return
         expected = np.asarray(self.encoded.get(name, self.transformed.get(name)), np.float32)
         if not isinstance(feature, Image):
             expected = expected.reshape(ROWS, -1)
@@ -154,6 +162,11 @@ class ColumnContract:
     def compare(self, name: str, made: Any, features: dict[str, Any], materialised: Materialised) -> None:
         """The input layer of a tf.feature_column over features equals what `encode` gives, ids counted by bucket."""
         feature = self.encode(name, materialised)
+        if isinstance(feature, Sequence):
+            values, lengths = sequence_features(made, features, self.tables.get(name))
+            np.testing.assert_array_equal(feature.mask, tf.sequence_mask(lengths))
+            np.testing.assert_allclose(feature.values, values, rtol=1e-6, atol=1e-7)
+            return
         if isinstance(feature, Categorical):
             expected = tf.reduce_sum(tf.one_hot(feature.ids, feature.num_buckets), axis=1)
         else:
@@ -177,3 +190,14 @@ def input_layer(column: Any, features: dict[str, Any], table: np.ndarray | None)
         layer = tf.compat.v1.feature_column.input_layer(fed, [column])
         session.run([tf.compat.v1.global_variables_initializer(), tf.compat.v1.tables_initializer()])
         return session.run(layer)
+
+
+def sequence_features(column: Any, features: dict[str, Any], table: np.ndarray | None) -> tuple[Any, Any]:
+    """[B, T, D] and [B]: what tf_keras' SequenceFeatures makes of it, its table filled with `table`."""
+    if table is not None:
+        column = column._replace(initializer=tf_keras.initializers.Constant(table))
+    fed = {
+        key: tf.SparseTensor(*value) if isinstance(value, tf.compat.v1.SparseTensorValue) else tf.constant(value)
+        for key, value in features.items()
+    }
+    return tf_keras.experimental.SequenceFeatures([column])(fed)

@@ -11,6 +11,7 @@ from pydantic import Field, FiniteFloat
 from tfloom.feature_specs.column import Batch, Column, DerivedColumn, Transformed, Variable
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Dense
+from tfloom.feature_specs.initializers import RandomNormal
 
 
 class Periodic(DerivedColumn):
@@ -38,7 +39,7 @@ class Periodic(DerivedColumn):
             )
 
     def variables(self, num_buckets: Mapping[str, int]) -> dict[str, Variable]:
-        return {"frequencies": Variable((self.frequencies,), stddev=self.sigma, truncated=False)}
+        return {"frequencies": Variable((self.frequencies,), RandomNormal(name="random_normal", stddev=self.sigma))}
 
     def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Dense:
         import tensorflow as tf
