@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 # What we do otherwise by design is left out here, by what an input may hold, and nowhere else:
 # - docs/columns/numeric.md: `missing` fills NaN too, a default_value of tf.feature_column only what is absent. So a
-#   numeric column with `missing` reads "filled", which has no NaN.
+#   numeric column with `missing` reads "filled" or "whole", which have no NaN.
 # - docs/columns/identity.md: without a `default` tf hands on what lies outside, and its embedding fails. So such a
 #   column reads "inside".
 # - docs/columns/hashed.md: tf crosses no hash-bucket column, and has no salt. Neither is drawn.
@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 INPUTS = {
     "number": {"dtype": "float32"},
     "filled": {"dtype": "float32"},
+    "vector": {"dtype": "float32", "multi_valued": True},
+    "whole": {"dtype": "float32", "multi_valued": True},
     "count": {"dtype": "int64"},
     "codes": {"dtype": "int64", "multi_valued": True},
     "inside": {"dtype": "int64", "multi_valued": True},
@@ -30,16 +32,25 @@ CODES = [0, 1, 2, 3, 7, -2, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)]
 NUMBERS = [0.0, -0.0, 0.5, 1.0, -1.0, 10.0, 0.1, 2.0**24 + 2, 3.4e38, -3.4e38, float("inf"), float("-inf")]
 INSIDE = 4
 """The least number of buckets of an identity column without a default."""
+SIZE = 3
+"""How many numbers a vector has, where there is one."""
 
 _word = st.one_of(st.sampled_from(["", *WORDS]), st.text(max_size=4))
 _code = st.one_of(st.sampled_from([-1, *CODES]), st.integers(-(2**63), 2**63 - 1))
 # Nothing subnormal: TensorFlow's kernels take -1e-40 for 0.
 _number = st.one_of(st.sampled_from(NUMBERS), st.floats(width=32, allow_nan=False, allow_subnormal=False))
 
+
+def _vector(number: Any) -> Any:
+    return st.one_of(st.just([]), st.lists(number, min_size=SIZE, max_size=SIZE))
+
+
 rows = st.lists(
     st.fixed_dictionaries({
         "number": st.lists(st.one_of(_number, st.just(float("nan"))), max_size=1),
         "filled": st.lists(_number, max_size=1),
+        "vector": _vector(st.one_of(_number, st.just(float("nan")))),
+        "whole": _vector(_number),
         "count": st.lists(_code, min_size=1, max_size=1),
         "codes": st.lists(_code, max_size=4),
         "inside": st.lists(st.integers(-1, INSIDE - 1), max_size=4),
@@ -58,10 +69,14 @@ _few = st.integers(1, 40)
 
 @st.composite
 def _numeric(draw: Any, made: dict[str, Any]) -> dict[str, Any]:
-    source = draw(st.sampled_from(["number", "filled", "count"]))
+    source = draw(st.sampled_from(["number", "filled", "count", "vector", "whole"]))
     fields: dict[str, Any] = {"source": source}
-    if source == "filled":
+    if source in ("vector", "whole"):
+        fields["shape"] = draw(st.sampled_from([SIZE, [SIZE], [1, SIZE]]))
+    if source in ("filled", "whole"):
         fields["missing"] = draw(_finite)
+    if source == "whole" and draw(st.booleans()):
+        fields["missing"] = draw(st.lists(_finite, min_size=SIZE, max_size=SIZE))
     if draw(st.booleans()):
         low, high = sorted(draw(st.lists(_finite, min_size=2, max_size=2, unique=True)))
         fields["clip"] = draw(st.sampled_from([[low, high], [low, None], [None, max(high, 0.0)]]))
@@ -74,7 +89,9 @@ def _numeric(draw: Any, made: dict[str, Any]) -> dict[str, Any]:
 def _bucketized(draw: Any, made: dict[str, Any]) -> dict[str, Any]:
     boundary = st.one_of(st.sampled_from([b for b in NUMBERS if abs(b) < 1e38]), _finite)
     boundaries = draw(st.lists(boundary, min_size=1, max_size=6, unique=True))
-    return {"source": draw(st.sampled_from(["number", "filled", "count"])), "boundaries": sorted(boundaries)}
+    source = draw(st.sampled_from(["number", "filled", "count", "vector", "whole"]))
+    shape = {"shape": SIZE} if source in ("vector", "whole") else {}
+    return {"source": source, "boundaries": sorted(boundaries)} | shape
 
 
 @st.composite

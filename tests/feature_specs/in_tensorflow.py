@@ -38,8 +38,9 @@ class InTensorFlow:
             if absent is None:
                 feeds[placeholder] = sparse(values, placeholder.dtype)
             else:
-                width = max([1, *map(len, values)])
-                padded = [row + [absent] * (width - len(row)) for row in values]
+                width = placeholder.shape[1] or max([1, *map(len, values)])
+                padding = absent if isinstance(absent, list) else [absent] * width
+                padded = [row + padding[len(row) :] for row in values]
                 feeds[placeholder] = np.array(_encoded(padded), placeholder.dtype.as_numpy_dtype)
         got = self.session.run(self.fetched, feeds)
         return {name: v if isinstance(v, np.ndarray) else ids_by_row(v) for name, v in got.items()}
@@ -49,14 +50,17 @@ class InTensorFlow:
             return tf.compat.v1.feature_column.input_layer(features, [column])
         return column.get_sparse_tensors(FeatureTransformationCache(features), None).id_tensor
 
-    def _key(self, name: str, absent: Any = None) -> str:
-        """The key of an input, fed as a sparse tensor; or as a dense one with `absent` where there is no value."""
+    def _key(self, name: str, absent: Any = None, size: int | None = None) -> str:
+        """The key of an input, fed as a sparse tensor; or as a dense one with `absent` where there is no value.
+
+        size: how many values a row has, where it has any.
+        """
         key = f"{name}_{len(self.fed)}"
         kind = tf.as_dtype(INPUTS[name]["dtype"])
         if absent is None:
             self.fed[key] = name, None, tf.compat.v1.sparse_placeholder(kind, [None, None])
         else:
-            width = None if INPUTS[name].get("multi_valued") else 1
+            width = size if INPUTS[name].get("multi_valued") else 1
             self.fed[key] = name, absent, tf.compat.v1.placeholder(kind, [None, width])
         return key
 
@@ -65,11 +69,13 @@ class InTensorFlow:
         dtype = INPUTS[fields["source"]]["dtype"] if "source" in fields else None
         match fields["kind"]:
             case "numeric":
-                key = self._key(fields["source"], fields.get("missing", _ABSENT[dtype]))
+                size = int(np.prod(fields.get("shape", 1)))
+                key = self._key(fields["source"], fields.get("missing", _ABSENT[dtype]), size)
                 clip, log1p = fields.get("clip"), fields.get("log1p", False)
-                return fc.numeric_column(key, normalizer_fn=lambda x: _normalized(x, clip, log1p))
+                return fc.numeric_column(key, size, normalizer_fn=lambda x: _normalized(x, clip, log1p))
             case "bucketized":
-                number = fc.numeric_column(self._key(fields["source"], _ABSENT[dtype]))
+                size = fields.get("shape", 1)
+                number = fc.numeric_column(self._key(fields["source"], _ABSENT[dtype], size), size)
                 return fc.bucketized_column(number, fields["boundaries"])
             case "vocabulary":
                 key = self._key(fields["source"], _ABSENT[dtype])

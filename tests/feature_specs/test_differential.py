@@ -68,6 +68,10 @@ def agreeing_batches(both: Both, count: int, number: int) -> int:
          [{"words": ["", "a"], "codes": [-1, 2**63 - 1]}, {"words": ["a"], "codes": []}]),
         ([{"name": "b", "kind": "bucketized", "source": "number", "boundaries": [0.0, 0.1]}],
          [{"number": [nan]}, {"number": []}, {"number": [inf]}, {"number": [0.1]}, {"number": [-0.0]}]),
+        ([{"name": "b", "kind": "bucketized", "source": "vector", "shape": 3, "boundaries": [0.0, 0.1]},
+          {"name": "c", "kind": "crossed", "of": ["b", {"input": "words"}], "buckets": 9},
+          {"name": "in", "kind": "indicator", "of": "b"}],
+         [{"vector": [nan, 0.1, -1.0], "words": ["a", ""]}, {"vector": [], "words": ["a"]}]),
     ],
 )  # fmt: skip
 def test_a_case_as_a_failure_prints_it(columns, rows):

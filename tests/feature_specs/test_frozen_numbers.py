@@ -45,6 +45,18 @@ def test_a_cross_of_three_texts(transform):
     assert transform(FeatureSpec.model_validate({"columns": [written]}), **texts)["c"] == [[83]]
 
 
+def test_a_cross_of_a_vector_in_buckets(transform):
+    # test_get_sparse_tensors_simple of CrossedColumnTest
+    of_vector = {"name": "b", "kind": "bucketized", "source": "a", "shape": [2], "boundaries": [0, 1]}
+    crossed = {"name": "crossed", "kind": "crossed", "of": ["b", {"input": "c"}], "buckets": 5, "hash_key": 5}
+    made = transform(
+        FeatureSpec.model_validate({"columns": [of_vector, crossed]}), a=[[-1.0, 0.5], [0.5, 1.0]],
+        c=[["cA"], ["cB", "cC"]],
+    )  # fmt: skip
+    assert made["b"] == [[0, 4], [1, 5]]
+    assert made["crossed"] == [[1, 0], [1, 3, 4, 2]]
+
+
 def test_keras_gives_these_ids_and_its_lookup_does_not():
     texts = tf.constant(["a", "b", "c", "d"])
     assert keras.layers.Hashing(10)(texts).numpy().tolist() == [9, 2, 2, 5]

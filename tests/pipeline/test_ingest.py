@@ -97,6 +97,53 @@ def test_a_value_that_cannot_be_parsed_rejects_its_row(column, values, said, rea
     assert set(kept) == set(range(len(values))) - set(reasons)
 
 
+MANY, NAN = FLOAT | {"multi_valued": True}, float("nan")
+MANY_INT = INT | {"multi_valued": True, "optional": True}
+PAIR, NEEDED = OPTIONAL | {"shape": 2}, {"kind": "numeric", "shape": [2, 1]}
+BUCKETS = {"kind": "bucketized", "shape": 2, "boundaries": [0]}
+NOTHING = "columns.x says nothing of missing values"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said", "expected"),
+    [
+        (PAIR, [[1.0, None], None, [], [NAN, 2.0], [None, None]], MANY, [[1, NAN], [], [], [NAN, 2], [NAN, NAN]]),
+        (BUCKETS, [[1, None], None, [3, 4]], MANY, [[1, NAN], [], [3, 4]]),
+        (PAIR, ["1|", None, "", "NA", "?", "?| 2", "|"], MANY | {"delimiter": "|", "na_values": ["?"]},
+         [[1, NAN], [], [], [], [], [NAN, 2], [NAN, NAN]]),
+        (NEEDED, [[1, 2], [3.5, -4]], MANY, [[1, 2], [3.5, -4]]),
+        (PAIR, [[1, 2], None], MANY_INT, [[1, 2], []]),
+        (OPTIONAL | {"shape": 1}, [[1.5], [None], []], MANY, [[1.5], [NAN], []]),
+        (OPTIONAL | {"shape": 1}, [1.5, None], FLOAT, [[1.5], []]),
+    ],
+)  # fmt: skip
+def test_a_number_of_a_vector_that_is_missing_stays_in_its_place(column, values, said, expected):
+    kept, reasons = parsed(column, pa.array(values), said)
+    assert not reasons
+    assert [len(row) for row in kept.values()] == [len(row) for row in expected]
+    np.testing.assert_array_equal(np.concatenate(list(kept.values())), np.concatenate(expected))
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said", "reasons"),
+    [
+        (PAIR, [[1, 2], [1], [1, 2, None], []], MANY,
+         {1: "x holds 1 number, and columns.x.shape says 2", 2: "x holds 3 numbers, and columns.x.shape says 2"}),
+        (BUCKETS, [[1, 2], [1]], MANY, {1: "x holds 1 number, and columns.x.shape says 2"}),
+        (NEEDED, [[1, 2], [1, None], [], [None, None], None], MANY,
+         {1: f"x: number 2 is missing, and {NOTHING}", 2: f"x is missing, and {NOTHING}",
+          3: f"x: number 1 is missing, and {NOTHING}", 4: f"x is missing, and {NOTHING}"}),
+        (PAIR, ["1 2", "1 b", "1 2 3"], MANY | {"delimiter": " "},
+         {1: "x: 'b' is no float32", 2: "x holds 3 numbers, and columns.x.shape says 2"}),
+        (PAIR, [[1, 2], [None, 2]], MANY_INT, {1: "x: number 1 is missing, and an int64 cannot be"}),
+    ],
+)  # fmt: skip
+def test_a_vector_of_another_shape_rejects_its_row(column, values, said, reasons):
+    kept, told = parsed(column, pa.array(values), said)
+    assert told == reasons
+    assert set(kept) == set(range(len(values))) - set(reasons)
+
+
 # -- labels -------------------------------------------------------------------------------------------------------
 
 NONE, ODD = "label y: y is missing", "label y: 'x' is none of its values"

@@ -63,6 +63,12 @@ class Values(Protocol):
     def scalar(self, name: str) -> Any:
         """A float input: float32 [B], NaN where missing."""
 
+    def vector(self, name: str, size: int) -> Any:
+        """A float input of vectors: float32 [B, size], NaN where missing, and in the whole of a vector of another size.
+
+        Such a vector is rejected while rows are ingested; what is served cannot reject one.
+        """
+
     def categorical(self, name: str) -> Any:
         """A string or int input without '' and -1, which a tf.feature_column drops: ragged [B, None]."""
 
@@ -127,6 +133,10 @@ class Column(BaseModel):
         """The dtypes that this input of its may have, where they are not the same for all of them."""
         return self.accepts
 
+    def vector_size(self, name: str) -> int | None:
+        """How many numbers a row of this input holds, each in its place; None where it holds no vector."""
+        return None
+
     def needs_value(self, name: str) -> bool:
         """Whether a row without a value of this input cannot be transformed, and so is rejected."""
         return False
@@ -137,7 +147,18 @@ class Column(BaseModel):
     def check_inputs(self, inputs: Mapping[str, Input]) -> None:
         """Raise SpecError where it cannot read its inputs; before they are resolved some may be open, or absent."""
         for name in self.inputs():
-            if not self.reads_many and name in inputs and (inputs[name].multi_valued or inputs[name].delimiter):
+            if name not in inputs:
+                continue
+            told, size = inputs[name], self.vector_size(name)
+            many = told.multi_valued or told.delimiter is not None
+            # What is not said yet is left to the data.
+            if not many and "multi_valued" in told.model_fields_set and (size or 1) > 1:
+                raise SpecError(
+                    f"columns.{self.name}.shape: {name!r} is not multi-valued",
+                    expected=f"lists of {size} numbers, or texts with a delimiter that `inputs` says",
+                    received="one value a row",
+                )
+            if many and size is None and not self.reads_many:
                 raise SpecError(
                     f"columns.{self.name}: {self.kind} cannot read {name!r}, which is multi-valued",
                     expected="an input with one value a row",

@@ -1,4 +1,4 @@
-"""What is learned of a number on the training split, over all rows or for each key, by tf.Transform's analyzers."""
+"""What is learned of numbers on the training split, of all, of each key or element, by tf.Transform's analyzers."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ EPSILON = 0.001
 class Statistics:
     """Statistics of the finite ones among numbers.
 
-    Each is a scalar; with a key it is [B], that of the row's key, and of all rows together where no training row that
-    has a number has this key.
+    Each is a scalar. With a key it is that of the row's key, and of all rows together where no training row that has a
+    number has this key: [B], or [B, 1] where x has two axes. Elementwise it is [D], of an element without any number
+    that of all elements together.
 
-    name: of the analyzers, it starts with the column's. x: float32 [B]. key: string [B], or None.
+    name: of the analyzers, it starts with the column's. x: float32 [B] or [B, D]. key: string [B], or None.
+    elementwise: of each element of x [B, D] apart; without a key.
     """
 
     # tf.Transform's public analyzers tell one statistic each, and none of them per key: what its mappers learn by is
-    # private to it. Its version is pinned, and what is learned compared with its mappers.
+    # private to it. Its version is pinned, and what is learned compared with its mappers. Elements are keys: what it
+    # has for them (reduce_instance_dims=False) takes a NaN for the greatest number, or fails where one has no number.
 
     name: str
     x: Any
     key: Any = None
+    elementwise: bool = False
 
     def mean_and_variance(self) -> Sequence[Any]:
-        """tft.mean and tft.var, float32; with a key float64."""
+        """tft.mean and tft.var, float32; with a key and elementwise float64."""
         import tensorflow as tf
         from tensorflow_transform import analyzers
 
-        x = self.x if self.key is None else tf.cast(self.x, tf.float64)
+        x = self.x if self.key is None and not self.elementwise else tf.cast(self.x, tf.float64)
         return self._learn(x, analyzers._mean_and_var, _mean_and_variance_per_key)
 
     def min_and_max(self) -> Sequence[Any]:
@@ -55,11 +59,16 @@ class Statistics:
             more: tuple[Any, ...] = ()
             x = self.x
         else:
+            if self.x.shape.rank == 2:
+                weights = tf.repeat(weights[:, None], self.x.shape[1], axis=1)
             x, more = tf.where(tf.math.is_finite(weights) & (weights > 0), self.x, float("nan")), (weights,)
+        of_key: Callable[..., Sequence[Any]] = lambda x, key, *weights: _quantiles_per_key(x, key, buckets, *weights)
+        if self.elementwise:
+            of_key = lambda *_: _quantiles_per_element(x, buckets, *more)
         return self._learn(
             x,
             lambda x, *weights: tf.unstack(tf.reshape(tft.quantiles(x, buckets, EPSILON, *weights), [buckets - 1])),
-            lambda x, key, *weights: _quantiles_per_key(x, key, buckets, *weights),
+            of_key,
             *more,
         )
 
@@ -79,21 +88,33 @@ class Statistics:
     ) -> Sequence[Any]:
         """of_all: numbers [P] -> statistics. of_key: numbers [P], their keys [P] -> keys [V], each statistic [V].
 
-        more: what else both are given of the numbers, [B] -> [P].
+        more: what else both are given of the numbers, of the shape of x -> [P].
         """
         import tensorflow as tf
 
         with tf.name_scope(self.name):
+            width = x.shape[1] if x.shape.rank == 2 else 1
             finite = tf.math.is_finite(x)
-            more = tuple(tf.boolean_mask(one, finite) for one in more)
-            of_rest = of_all(tf.boolean_mask(x, finite), *more)
-            if self.key is None:
+            masked = [tf.boolean_mask(one, finite) for one in (x, *more)]
+            of_rest = of_all(*masked)
+            if self.key is None and not self.elementwise:
                 return of_rest
-            keys, *of_keys = of_key(tf.boolean_mask(x, finite), tf.boolean_mask(self.key, finite), *more)
-            place = _place(self.key, keys)
-            return [
+            key = _elements(x) if self.elementwise else self.key
+            of_numbers = tf.tile(key, [tf.shape(x)[0]]) if self.elementwise else tf.repeat(key, width)
+            of_numbers = tf.boolean_mask(of_numbers, tf.reshape(finite, [-1]))
+            keys, *of_keys = of_key(masked[0], of_numbers, *masked[1:])
+            place = _place(key, keys)
+            told = [
                 tf.gather(tf.concat([one, [rest]], axis=0), place) for one, rest in zip(of_keys, of_rest, strict=True)
             ]
+            return told if self.elementwise or x.shape.rank == 1 else [one[:, None] for one in told]
+
+
+def _elements(x: Any) -> Any:
+    """string [D]: the keys that stand for the elements of x [B, D]."""
+    import tensorflow as tf
+
+    return tf.strings.as_string(tf.range(x.shape[1]))
 
 
 def _place(key: Any, keys: Any) -> Any:
@@ -146,6 +167,18 @@ def _quantiles_per_key(x: Any, key: Any, buckets: int, *weights: Any) -> list[An
     with tf.name_scope("quantiles_of_keys"):
         keys, learned = analyzers._apply_cacheable_combiner_per_key(combiner, key, x, *weights)
     return [keys, *tf.unstack(tf.reshape(learned, [-1, buckets - 1]), axis=1)]
+
+
+def _quantiles_per_element(x: Any, buckets: int, *weights: Any) -> list[Any]:
+    """A row of numbers for each element: of a key tf.Transform would hand each number to the sketch by itself."""
+    import tensorflow as tf
+
+    finite = tf.math.is_finite(x)
+    told = tf.reduce_any(finite, axis=0)
+    # The sketch leaves out what is NaN.
+    filled = (tf.where(finite, x, float("nan")), *(tf.where(finite, one, 0.0) for one in weights))
+    rows, *weighed = (tf.boolean_mask(tf.transpose(one), told) for one in filled)
+    return _quantiles_per_key(rows, tf.boolean_mask(_elements(x), told), buckets, *weighed)
 
 
 def _tukey_per_key(x: Any, key: Any) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.columns.crossed import Crossed
 from tfloom.feature_specs.directories import ORIGIN
 from tfloom.feature_specs.inputs import Input
-from tfloom.feature_specs.numbers import numbers
+from tfloom.feature_specs.numbers import is_missing, is_text, numbers
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS
 from tfloom.feature_specs.values import texts
@@ -113,6 +113,8 @@ def _parse(spec: FeatureSpec, name: str, values: pa.Array, reasons: dict[int, st
     readers = [column for column in spec.columns if name in column.inputs()]
     values = declared.without_na(values)
     if declared.multi_valued:
+        if (vectors := next((column for column in readers if column.vector_size(name)), None)) is not None:
+            return _vectors(name, declared, values, vectors, _who_needs(name, declared, readers), reasons)
         return _multi_valued(name, declared, values, reasons)
     result, bad = _cast(declared, values)
     for column in {column.kind: column for column in readers}.values():  # those of a kind make the same of it
@@ -150,21 +152,51 @@ def _cast(declared: Input, values: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 
 def _multi_valued(name: str, declared: Input, values: pa.Array, reasons: dict[int, str]) -> pa.Array:
+    result, parents = _elements(name, declared, values, reasons)
+    valid = pc.is_valid(result)
+    if declared.dtype == "string":
+        valid = pc.and_(valid, pc.fill_null(pc.not_equal(result, b""), False))
+    counts = np.bincount(parents[_bools(valid)], minlength=len(values))
+    return _from_counts(counts, result.filter(valid), declared)
+
+
+def _vectors(
+    name: str, declared: Input, values: pa.Array, column: Column, needed: str | None, reasons: dict[int, str]
+) -> pa.Array:
+    """Rows of as many numbers as a column's shape says, or of none; a missing one stays in its place, as NaN."""
+    if is_text(values.type):
+        values = pc.if_else(is_missing(values), None, values)
+    result, parents = _elements(name, declared, values, reasons)
+    counts, size = np.bincount(parents, minlength=len(values)), column.vector_size(name)
+    for row in np.flatnonzero((counts > 0) & (counts != size)):
+        held = f"{counts[row]} number{'s' if counts[row] > 1 else ''}"
+        reasons.setdefault(int(row), f"{name} holds {held}, and columns.{column.name}.shape says {size}")
+    if needed is not None:
+        for row in np.flatnonzero(counts == 0):
+            reasons.setdefault(int(row), f"{name} is missing, and {needed}")
+    elif declared.dtype == "int64":
+        needed = "an int64 cannot be"
+    if needed is not None:
+        first = np.cumsum(counts) - counts
+        for index in np.flatnonzero(_bools(pc.is_null(result))):
+            row = parents[index]
+            reasons.setdefault(int(row), f"{name}: number {index - first[row] + 1} is missing, and {needed}")
+    result = pc.fill_null(result, pa.scalar(float("nan") if declared.dtype == "float32" else 0, result.type))
+    return _from_counts(counts, result, declared)
+
+
+def _elements(name: str, declared: Input, values: pa.Array, reasons: dict[int, str]) -> tuple[pa.Array, np.ndarray]:
+    """Every value of a multi-valued input, null where missing, and its row."""
     if not pa.types.is_list(values.type):
         values = pc.split_pattern(pc.cast(values, pa.string()), declared.delimiter or "|")
-    parents = pc.list_parent_indices(values)
+    parents = np.asarray(pc.list_parent_indices(values))
     flat = values.flatten()
     if pa.types.is_string(flat.type):
         flat = declared.without_na(pc.utf8_trim_whitespace(flat))
     result, bad = _cast(declared, flat)
     for index in np.flatnonzero(_bools(bad)):
-        row = parents[int(index)].as_py()
-        reasons.setdefault(row, f"{name}: {flat[int(index)].as_py()!r} is no {declared.dtype}")
-    valid = pc.is_valid(result)
-    if declared.dtype == "string":
-        valid = pc.and_(valid, pc.fill_null(pc.not_equal(result, b""), False))
-    counts = np.bincount(np.asarray(parents)[_bools(valid)], minlength=len(values))
-    return _from_counts(counts, result.filter(valid), declared)
+        reasons.setdefault(int(parents[index]), f"{name}: {flat[int(index)].as_py()!r} is no {declared.dtype}")
+    return result, parents
 
 
 def _lists(values: pa.Array) -> pa.Array:

@@ -41,6 +41,7 @@ class _Values:
         # Once for each input, however many columns read it: the graph is traced, loaded and run many times.
         self.ragged = functools.cache(self._ragged)
         self.scalar = functools.cache(self._scalar)
+        self.vector = functools.cache(self._vector)
         self.categorical = functools.cache(self._categorical)
         self.seconds = functools.cache(self._seconds)
         self.key = functools.cache(self._key)
@@ -53,6 +54,11 @@ class _Values:
         x = self.ragged(name)
         x = x.with_flat_values(tf.cast(x.flat_values, tf.float32))
         return x.to_tensor(float("nan"), shape=[None, 1])[:, 0]
+
+    def _vector(self, name: str, size: int) -> tf.Tensor:
+        x = self.ragged(name)
+        padded = x.with_flat_values(tf.cast(x.flat_values, tf.float32)).to_tensor(float("nan"), shape=[None, size])
+        return tf.where((x.row_lengths() == size)[:, None], padded, float("nan"))
 
     def _categorical(self, name: str) -> tf.RaggedTensor:
         value = self.inputs[name]

@@ -165,6 +165,8 @@ def _resolved(spec: FeatureSpec, name: str, said: Input, seen: Seen | None, is_l
 def _mismatch(spec: FeatureSpec, name: str, told: str) -> str:
     column = next(c for c in spec.columns if name in c.inputs() and told not in c.accepted(name))
     hint = "; make a bucketized column of it first, and cross that" if told == "float32" else ""
+    if told == "string" and column.vector_size(name):
+        hint = f"; inputs.{name} may say a delimiter, and dtype: float32"
     return f"columns.{column.name}: {column.kind} cannot read {name!r}, which holds {told}{hint}"
 
 

@@ -7,6 +7,8 @@ from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.validation import validate
 
 NAN = float("nan")
+PAIR = {"kind": "bucketized", "source": "bucketized_pair", "boundaries": [0, 10, 20]}
+RISING = {"kind": "bucketized", "source": "bucketized_rising", "shape": 2, "quantiles": 2}
 KEYED = {"kind": "bucketized", "source": "bucketized_keyed", "quantiles": 2}
 
 
@@ -23,6 +25,9 @@ class TestBucketized(ColumnContract):
         "bucketized_number": pa.array([7, 7, 7, -1, -1, 8, -1, 9]),
         "bucketized_count": pa.array([1, 1, 5, 3, 1, 1, 9, 9]),
         "bucketized_gaps": pa.array([1, 2, None, 40, 50, NAN, None, float("inf")], pa.float32()),
+        "bucketized_pair": pa.array([[-5, 100], [0, None], [10, 5], None, [15, 20], [NAN, 0], [], [9.99, 10]]),
+        "bucketized_rising": pa.array([[1, 10], [2, 20], [3, 30], [4, 40], [5, 50], [6, 60], [0, 35], [9, 99]]),
+        "bucketized_hollow": pa.array([[x, None] for x in range(1, 7)] + [[0, 5], [9, 3]]),
     }
     inputs = {"bucketized_number": {"dtype": "int64"}}
     columns = {
@@ -42,6 +47,14 @@ class TestBucketized(ColumnContract):
         "bucketized_per_key_gaps": {
             "kind": "bucketized", "source": "bucketized_gaps", "quantiles": 3, "per_key": "bucketized_key"
         },
+        "bucketized_vector": PAIR | {"shape": 2},
+        "bucketized_axes": PAIR | {"shape": [2, 1]},
+        "bucketized_all": RISING,
+        "bucketized_each": RISING | {"elementwise": True},
+        "bucketized_each_weighed": RISING | {"elementwise": True, "weights": "bucketized_count"},
+        "bucketized_all_weighed": RISING | {"quantiles": 3, "weights": "bucketized_count"},
+        "bucketized_all_per_key": RISING | {"per_key": "bucketized_key"},
+        "bucketized_each_hollow": RISING | {"source": "bucketized_hollow", "elementwise": True},
     }  # fmt: skip
     transformed = {
         "bucketized_at": [[0], [1], [1], [2], [3], [3], [3], [3]],
@@ -60,6 +73,19 @@ class TestBucketized(ColumnContract):
         "bucketized_per_key_weighed": [[0], [0], [1], [1], [1], [1], [1], [1]],
         # Of a 1 and 2, of b 40 and 50, of all 2 and 40; what is missing is last.
         "bucketized_per_key_gaps": [[1], [2], [2], [1], [2], [2], [2], [2]],
+        # The second element has the ids from 4 on; what is missing, or all of it, is last among those of its element.
+        "bucketized_vector": [[0, 7], [1, 7], [2, 5], [3, 7], [2, 7], [3, 5], [3, 7], [1, 6]],
+        "bucketized_axes": [[0, 7], [1, 7], [2, 5], [3, 7], [2, 7], [3, 5], [3, 7], [1, 6]],
+        # Of all elements 10, of each 4 and 40; where they have weights 3 and 30.
+        "bucketized_all": [[0, 3]] * 8,
+        "bucketized_each": [[0, 2], [0, 2], [0, 2], [1, 3], [1, 3], [1, 3], [0, 2], [1, 3]],
+        "bucketized_each_weighed": [[0, 2], [0, 2], [1, 3], [1, 3], [1, 3], [1, 3], [0, 3], [1, 3]],
+        # The weights of all elements add up to 24: 8 are passed at 4, 16 at 30.
+        "bucketized_all_weighed": [[0, 4], [0, 4], [0, 5], [1, 5], [1, 5], [1, 5], [0, 5], [1, 5]],
+        # Of a 10, of b 40, of what has no key 60.
+        "bucketized_all_per_key": [[0, 3], [0, 3], [0, 3], [0, 3], [0, 3], [0, 3], [0, 2], [0, 3]],
+        # Training has no number for the second element: 4 of all.
+        "bucketized_each_hollow": [[0, 3], [0, 3], [0, 3], [1, 3], [1, 3], [1, 3], [0, 3], [1, 2]],
     }
     no_raw = {name: "quantiles are learned" for name, told in columns.items() if "quantiles" in told}
 
@@ -79,6 +105,10 @@ class TestBucketized(ColumnContract):
         ({"quantiles": 2, "weights": "x"}, "columns.0", "has weights of the number itself"),
         ({"quantiles": 2, "per_key": "x"}, "columns.0", "has per_key of the number itself"),
         ({"quantiles": 1}, "columns.0.quantiles", "greater than or equal to 2"),
+        ({"boundaries": [1], "shape": 0}, "columns.0.shape", "greater than or equal to 1"),
+        ({"boundaries": [1], "shape": 2, "elementwise": True}, "columns.0", "has elementwise, which is for quantiles"),
+        ({"quantiles": 2, "elementwise": True}, "columns.0", "has elementwise, and no shape of several elements"),
+        ({"quantiles": 2, "shape": 2, "elementwise": True, "per_key": "k"}, "columns.0", "has elementwise and per_key"),
     ],
 )
 def test_what_it_cannot_be(fields, place, expected):

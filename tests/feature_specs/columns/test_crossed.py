@@ -14,6 +14,9 @@ N = [0, 1, -1, 2**40, 7, -3, 0, 1]
 TAGS = [["x", "y"], ["x"], [], None, ["y", "y"], ["x", "y", "w"], ["v"], ["x"]]
 X = [-1.0, 5.0, 15.0, None, 5.0, 0.0, 10.0, 20.0]
 AT = [0, 1, 2, 2, 1, 1, 2, 2]  # X at 0 and 10
+PAIRS = [[-1, 20], [5, None], None, [10, -5], [0, 0], [15, 5], [], [-2, 7]]
+# At 0 and 10, the ids of the second element from 3 on.
+PAIRS_AT = [[0, 5], [1, 5], [2, 5], [2, 3], [1, 4], [2, 4], [2, 5], [0, 4]]
 A_ID = [[0], [1], [0], [], [-1], [1], [-1], [0]]  # A in the vocabulary a, b
 
 
@@ -66,6 +69,7 @@ class TestCrossed(ColumnContract):
         "crossed_n": pa.array(N),
         "crossed_tags": pa.array(TAGS),
         "crossed_x": pa.array(X),
+        "crossed_pair": pa.array(PAIRS),
         # Joined by _X_, as tf.ragged.cross does, the first and the second row would be one combination.
         "crossed_odd": pa.array(["a_X", "a", "a_X", "l\n", "l\\n", "", "a", "a_X"]),
         "crossed_even": pa.array(["b", "X_b", "b", "r\r", "r", "", "X_b", "X_b"]),
@@ -74,6 +78,8 @@ class TestCrossed(ColumnContract):
     columns = {
         "crossed_a_id": {"kind": "vocabulary", "source": "crossed_a", "vocabulary": ["a", "b"]},
         "crossed_at": {"kind": "bucketized", "source": "crossed_x", "boundaries": [0, 10]},
+        "crossed_pair_at": {"kind": "bucketized", "source": "crossed_pair", "shape": 2, "boundaries": [0, 10]},
+        "crossed_pairs": {"kind": "crossed", "of": ["crossed_pair_at", "crossed_a_id"], "buckets": 1000},
         "crossed_raw": {"kind": "crossed", "of": [{"input": "crossed_a"}, {"input": "crossed_n"}], "buckets": 1000},
         "crossed_ids": {"kind": "crossed", "of": ["crossed_a_id", "crossed_at"], "buckets": 1000},
         "crossed_other_way": {"kind": "crossed", "of": ["crossed_at", "crossed_a_id"], "buckets": 1000},
@@ -108,6 +114,8 @@ class TestCrossed(ColumnContract):
     transformed = {
         "crossed_a_id": A_ID,
         "crossed_at": each(AT),
+        "crossed_pair_at": PAIRS_AT,
+        "crossed_pairs": crosses(1000, PAIRS_AT, A_ID),
         # A raw '' is crossed like any other string.
         "crossed_raw": crosses(1000, each(A), each(N)),
         # An out-of-vocabulary -1 is crossed as -1; a part without a value gives no cross.

@@ -21,6 +21,7 @@ class TestPiecewiseLinear(ColumnContract):
         "piecewise_same": pa.array([7.0] * 6 + [9, 7]),
         "piecewise_gaps": pa.array([None, 5, 15, NAN, 20, -5, 30, None], pa.float64()),
         "piecewise_nothing": pa.array([None] * 6 + [2.5, None], pa.float32()),
+        "piecewise_pair": pa.array([[0, 10], [20, 30], [40, 50], [5, None], None, [], [-10, 75], [10, 20]]),
         "piecewise_count": pa.array([-(2**63), 2**63 - 1, 0, 2**62, -(2**62), 1, -(2**61), 2**61]),
     }
     columns = {
@@ -31,6 +32,8 @@ class TestPiecewiseLinear(ColumnContract):
         "piecewise_nothing": of("nothing", bins=2, missing=1.0),
         "piecewise_median": of("gaps", bins=2, missing="median"),
         "piecewise_given": of("gaps", edges=[0.0, 10.0, 20.0], missing=10.0, indicator=True),
+        "piecewise_vector": of("pair", shape=2, edges=[0.0, 10.0, 20.0], missing=5.0, indicator=True),
+        "piecewise_vectors": of("pair", shape=[2], bins=2, missing=[0.0, 30.0]),
         "piecewise_count": of("count", edges=[-(2.0**63), 0.0, 2.0**63]),
     }
     transformed = {
@@ -54,6 +57,15 @@ class TestPiecewiseLinear(ColumnContract):
         "piecewise_median": [[1, 0], [0.5, 0], [1, 0], [1, 0], [1, 1], [0, 0], [1, 3], [1, 0]],
         "piecewise_given": [
             [1, 0, 1], [0.5, 0, 0], [1, 0.5, 0], [1, 0, 1], [1, 1, 0], [-0.5, 0, 0], [1, 2, 0], [1, 0, 1]
+        ],
+        "piecewise_vector": [
+            [0, 0, 1, 0, 0, 0], [1, 1, 1, 2, 0, 0], [1, 3, 1, 4, 0, 0], [0.5, 0, 0.5, 0, 0, 1],
+            [0.5, 0, 0.5, 0, 1, 1], [0.5, 0, 0.5, 0, 1, 1], [-1, 0, 1, 6.5, 0, 0], [1, 0, 1, 1, 0, 0],
+        ],
+        # Of both elements: 0, 20 and 50.
+        "piecewise_vectors": [
+            [0, 0, 0.5, 0], [1, 0, 1, 1 / 3], [1, 2 / 3, 1, 1], [0.25, 0, 1, 1 / 3], [0, 0, 1, 1 / 3],
+            [0, 0, 1, 1 / 3], [-0.5, 0, 1, 55 / 30], [0.5, 0, 1, 0],
         ],
         "piecewise_count": [
             [0, 0], [1, 1], [1, 0], [1, 0.5], [0.5, 0], [1, 2.0**-63], [0.75, 0], [1, 0.25]

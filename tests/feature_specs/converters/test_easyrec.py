@@ -22,6 +22,8 @@ data_config {
   input_fields: < input_name: 'price' input_type: FLOAT default_val: '2.5' >
   input_fields { input_name: 'level' input_type: INT32 }
   input_fields { input_name: 'history' }
+  input_fields { input_name: 'place' input_type: STRING default_val: '0.5;-1' }
+  input_fields { input_name: 'box' input_type: STRING }
   label_fields: 'clk'
 }
 feature_config: {
@@ -38,6 +40,9 @@ feature_config: {
   features: { feature_name: 'price_share' input_names: 'price' feature_type: RawFeature min_val: 10 max_val: 30 }
   features: { feature_name: 'price_step' input_names: 'price' feature_type: RawFeature min_val: 10 max_val: 30
               num_buckets: 4 embedding_dim: 2 }
+  features: { input_names: 'place' feature_type: RawFeature raw_input_dim: 2 separator: ';' }
+  features: { feature_name: 'box_bin' input_names: 'box' feature_type: RawFeature raw_input_dim: 2
+              boundaries: [0.5, 4] }
   features: { input_names: 'level' feature_type: IdFeature num_buckets: 3 embedding_dim: 2 }
   features: { feature_name: 'user_day' input_names: ['user_id', 'weekday'] feature_type: ComboFeature
               hash_bucket_size: 1000 embedding_dim: 4 }
@@ -78,6 +83,8 @@ def test_the_ids_that_easyrec_makes(taobao, transform, tmp_path):
         sizes=pa.array(["4|0", "5", "1", None]),
         price=pa.array([0.0, 1.5, None, 20.0]),
         level=pa.array([0, 2, 3, 1]),
+        place=pa.array(["1;2", " 3.5; -4", "", None]),
+        box=pa.array(["0|4", "1|2", None, "5|-1"]),
         clk=pa.array([0, 1, 0, 1]),
     )
     assert made["user_id"] == [[bucket("u1", 100)], [bucket("ü", 100)], [], [bucket("u1", 100)]]
@@ -86,6 +93,8 @@ def test_the_ids_that_easyrec_makes(taobao, transform, tmp_path):
     assert made["tags"] == [[bucket("a", 50), bucket("b", 50)], [bucket("b", 50)], [], [bucket("c", 50)]]
     assert made["sizes"] == [[4, 0], [0], [1], []]
     assert made["level"] == [[0], [2], [0], [1]]
+    assert made["place"].numpy().tolist() == [[1, 2], [3.5, -4], [0.5, -1], [0.5, -1]]
+    assert made["box_bin"] == [[0, 5], [1, 4], [2, 5], [2, 3]]
     assert made["price_bin"] == [[0], [1], [2], [2]]
     assert made["price_step"] == [[0], [0], [4], [3]]  # 10, 15, 20, 25: (x - 10) / 20 from 0, .25, .5, .75
     # ln(1 + x), with 2.5 for the missing one.
@@ -112,6 +121,7 @@ def test_groups_embeddings_inputs_and_the_label(taobao):
     assert {name: (one.dtype, one.delimiter) for name, one in spec.inputs.items()} == {
         "user_id": ("string", None), "brand": ("int64", None), "weekday": ("string", None), "tags": ("string", ";"),
         "sizes": ("int64", "|"), "price": ("float32", None), "level": ("int64", None),
+        "place": ("float32", ";"), "box": ("float32", "|"),
     }  # fmt: skip
     assert [(one.name, one.positive, one.negative) for one in spec.labels] == [("clk", 1, 0)]
 
@@ -123,6 +133,7 @@ def test_nothing_is_dropped_in_silence(taobao):
         "tags.embedding_name": "it has a table of its own, and shares none called table",
         "sizes.max_partitions": "it cannot be said",
         "price.default_val": "a missing value is in the last bucket, and not 2.5",
+        "box.default_val": "a missing value is in the last bucket, and not 0",
         "price_share.min_val": "the number is not scaled, to (x - 10) / 20",
         "level.default_val": "a missing value is absent, and not 0",
         "history": "there is no kind for SequenceFeature",
@@ -161,8 +172,8 @@ def one(
          "it needs two input_names, the key and the map, a hash_bucket_size and a kv_separator"),
         ("input_names: ['x', 'a'] feature_name: 'k' feature_type: LookupFeature kv_separator: ':' hash_bucket_size: 9",
          "it reads the text of x, a float"),
-        ("input_names: 'a' feature_type: RawFeature raw_input_dim: 8",
-         "it has several numbers a row, and a number is one"),
+        ("input_names: 'a' feature_type: RawFeature raw_input_dim: 8 seq_multi_sep: ';'",
+         "it has several vectors a row, which cannot be said"),
         ("input_names: 'x' feature_type: RawFeature normalizer_fn: 'my.sqrt'",
          "its normalizer_fn, my.sqrt, cannot be said"),
         ("input_names: ['a', 'kept'] feature_type: ComboFeature combo_join_sep: '_' hash_bucket_size: 9",

@@ -103,6 +103,22 @@ def test_names_and_dtypes(written):
     assert written.groups["deep"] == ("age", "job_indicator", "year_embedding")
 
 
+def test_the_shapes_of_numbers():
+    spec = convert("feature_columns", [
+        fc.numeric_column("plain"),
+        fc.numeric_column("vector", shape=3),
+        fc.numeric_column("axes", shape=(1, 2), default_value=[[1, 2]]),
+        fc.numeric_column("alike", shape=(2,), default_value=1.5),
+        fc.bucketized_column(fc.numeric_column("pair", shape=(2,), default_value=float("nan")), [0, 1]),
+    ]).spec  # fmt: skip
+    assert [column.model_dump(include={"shape", "missing"}, exclude_defaults=True) for column in spec.columns] == [
+        {}, {"shape": 3}, {"shape": (1, 2), "missing": (1, 2)}, {"shape": 2, "missing": 1.5}, {"shape": 2}
+    ]  # fmt: skip
+    assert {name: one.multi_valued for name, one in spec.inputs.items()} == dict.fromkeys(
+        ("vector", "axes", "alike", "pair"), True
+    )
+
+
 def test_a_program_with_a_wide_and_a_deep_part():
     draft = convert("feature_columns", "tests.trainers.census_program:build_model_columns")
     wide, deep = census_program.build_model_columns()
@@ -114,7 +130,9 @@ def test_a_program_with_a_wide_and_a_deep_part():
 @pytest.mark.parametrize(
     ("column", "why"),
     [
-        (lambda: fc.numeric_column("x", shape=(3,)), "its shape, (3,), cannot be said"),
+        (lambda: fc.numeric_column("x", shape=(3,), normalizer_fn=abs), "its normalizer_fn, abs, cannot be said"),
+        (lambda: fc.bucketized_column(fc.numeric_column("x", 2, default_value=[float("nan"), 1.0]), [2]),
+         "its default_value, (nan, 1.0), cannot be said"),
         (lambda: fc.bucketized_column(fc.numeric_column("x", default_value=1.0), [2]),
          "its default_value, (1.0,), cannot be said"),
         (lambda: fc.weighted_categorical_column(fc.categorical_column_with_identity("i", 3), "w"),

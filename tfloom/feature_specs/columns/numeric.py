@@ -1,10 +1,11 @@
-"""`numeric`: a number, scaled."""
+"""`numeric`: a number or a vector of them, scaled."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field, FiniteFloat, model_validator
 
 from tfloom.feature_specs.column import Batch, Column, Dtype, Transformed, Values
@@ -16,7 +17,7 @@ from tfloom.feature_specs.statistics import Statistics
 
 
 class Numeric(NumberColumn):
-    """A number, float32 [B, 1]: a missing one filled, then clipped, its logarithm taken, scaled.
+    """A number or a vector, float32 [B, size]: missing ones filled, then clipped, their logarithm taken, scaled.
 
     clip: `[low, high]`, what lies beyond becomes; null for an open side.
     log1p: ln(1 + x), after clipping; NaN where x is -1 or less.
@@ -26,6 +27,7 @@ class Numeric(NumberColumn):
     range: `[low, high]`, what `min_max` makes of the least and of the greatest value; left out, [0, 1].
     per_key: an input, strings or integers; for each of its values everything is learned apart, the mean or median of
       `missing` too. Where training has not seen the value, it is what was learned of all rows.
+    elementwise: of a vector, learn of each of its elements apart; without it, of all of them together.
     """
 
     kind: Literal["numeric"] = "numeric"
@@ -34,6 +36,7 @@ class Numeric(NumberColumn):
     scale: Literal["none", "z_score", "min_max", "zero_one", "gaussian", "robust"] = "none"
     range: Annotated[tuple[FiniteFloat, ...], Field(min_length=2, max_length=2)] | None = None
     per_key: str | None = None
+    elementwise: bool = False
 
     @model_validator(mode="after")
     def _holds_together(self) -> Numeric:
@@ -55,6 +58,13 @@ class Numeric(NumberColumn):
                 raise ValueError("has per_key and learns nothing: no scale, and no mean or median for `missing`")
             if self.per_key == (self.source or self.name):
                 raise ValueError("has per_key of the number itself")
+        if self.elementwise:
+            if self.size == 1:
+                raise ValueError("has elementwise, and no shape of several elements")
+            if not self._learns():
+                raise ValueError("has elementwise and learns nothing: no scale, and no mean or median for `missing`")
+            if self.per_key is not None:
+                raise ValueError("has elementwise and per_key: what is learned is of each element or of each key")
         return self
 
     def _learns(self) -> bool:
@@ -68,14 +78,14 @@ class Numeric(NumberColumn):
 
     @property
     def transformed_type(self) -> Transformed:
-        return Transformed("float32", 2 if self.indicator else 1)
+        return Transformed("float32", self.size * (2 if self.indicator else 1))
 
     def transform(self, values: Values) -> Any:
-        source, key = self.inputs()[0], None if self.per_key is None else values.key(self.per_key)
-        x = values.scalar(source)
-        number = self._prepared(self.filled(x, Statistics(self.name, x, key)))
-        number = self._scaled(number, Statistics(f"{self.name}_{self.scale}", self._prepared(x), key))
-        return self.indicated(number[:, None], values)
+        x = self.numbers(values)
+        key = None if self.per_key is None else values.key(self.per_key)
+        number = self._prepared(self.filled(x, Statistics(self.name, x, key, self.elementwise)))
+        learned = Statistics(f"{self.name}_{self.scale}", self._prepared(x), key, self.elementwise)
+        return self.indicated(self._scaled(number, learned), values)
 
     def _prepared(self, x: Any) -> Any:
         """Clipped, its logarithm taken. NaN stays NaN."""
@@ -125,8 +135,18 @@ class Numeric(NumberColumn):
             raise SpecError(f"columns.{self.name}: its scale is learned, no tf.feature_column over raw rows has it")
         if self.indicator:
             raise SpecError(f"columns.{self.name}: no tf.feature_column tells whether a value is missing")
-        prepare = self._prepared if self.clip or self.log1p else None
-        return tf.feature_column.numeric_column(*self.inputs(), default_value=self.missing, normalizer_fn=prepare)
+        shape: Any = (1,) if self.shape is None else self.shape
+        default = np.reshape(self.missing, shape).tolist() if isinstance(self.missing, tuple) else self.missing
+
+        def normalized(x: Any) -> Any:
+            # A default is for a vector that is absent, `missing` for an element of one, too.
+            flat = tf.reshape(x, [-1, self.size])
+            return tf.reshape(self._prepared(self.filled(flat, Statistics(self.name, flat))), tf.shape(x))
+
+        changed = self.clip or self.log1p or (self.shape is not None and self.missing is not None)
+        return tf.feature_column.numeric_column(
+            *self.inputs(), shape, default_value=default, normalizer_fn=normalized if changed else None
+        )
 
     def transformed_feature_column(self, columns: Mapping[str, Column], num_buckets: Mapping[str, int]) -> Any:
         import tensorflow as tf

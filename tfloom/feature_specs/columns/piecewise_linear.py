@@ -1,4 +1,4 @@
-"""`piecewise_linear`: a number, as how far it has come through each of several bins."""
+"""`piecewise_linear`: numbers, as how far each has come through each of several bins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class PiecewiseLinear(NumberColumn):
     """The piecewise linear encoding of a number (Gorishniy et al. 2022, arXiv:2203.05556, equation 1).
 
     Each bin gives 0 below it, 1 above it and a straight line within; the line of the first bin goes on below it, that
-    of the last above it: float32 [B, number of bins].
+    of the last above it: float32 [B, number of bins]. A vector has the numbers of each element in turn, [B, size *
+    number of bins], between the same edges.
 
     bins: how many, of about as many training rows each: their edges are the least value, the quantiles (tft.quantiles)
       and the greatest value.
@@ -46,17 +47,17 @@ class PiecewiseLinear(NumberColumn):
 
     @property
     def transformed_type(self) -> Transformed:
-        return Transformed("float32", self._count + self.indicator)
+        return Transformed("float32", self.size * (self._count + self.indicator))
 
     def transform(self, values: Values) -> Any:
         import tensorflow as tf
 
-        x = values.scalar(*self.inputs())
+        x = self.numbers(values)
         edges = self._edges(Statistics(f"{self.name}_bins", x))
         encoded = _encoded(self.filled(x, Statistics(self.name, x)), edges)
         # Where quantiles are equal there are fewer bins.
-        encoded = tf.pad(encoded, [[0, 0], [0, self._count - tf.shape(encoded)[1]]])
-        return self.indicated(tf.ensure_shape(encoded, [None, self._count]), values)
+        encoded = tf.pad(encoded, [[0, 0], [0, 0], [0, self._count - tf.shape(encoded)[2]]])
+        return self.indicated(tf.reshape(encoded, [-1, self.size * self._count]), values)
 
     def _edges(self, learned: Statistics) -> Any:
         """float32 [E], 1 <= E <= number of bins + 1: those that differ, in order."""
@@ -79,12 +80,12 @@ class PiecewiseLinear(NumberColumn):
 
 
 def _encoded(x: Any, edges: Any) -> Any:
-    """Numbers [B] and edges [E] -> [B, E - 1]. NaN stays NaN."""
+    """Numbers [B, D] and edges [E] -> [B, D, E - 1]. NaN stays NaN."""
     import tensorflow as tf
 
     low, high, bins = edges[:-1], edges[1:], tf.range(tf.size(edges) - 1)
     # Not `/`: of a division by constants TensorFlow makes, at times, a multiplication by their reciprocals.
-    inside = tf.math.divide_no_nan(x[:, None] - low, high - low)
+    inside = tf.math.divide_no_nan(x[..., None] - low, high - low)
     # Not tf.clip_by_value: what it makes of NaN depends on where a row stands in its batch.
     inside = tf.where((inside < 0) & (bins > 0), 0.0, inside)
     return tf.where((inside > 1) & (bins < tf.size(bins) - 1), 1.0, inside)

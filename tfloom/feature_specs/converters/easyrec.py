@@ -169,25 +169,31 @@ class _Writer(Writer):
         return self._ids(feature, inputs[0], feature.get("separator", "|"))
 
     def _raw(self, feature: Message, name: str, inputs: list[str]) -> dict[str, Any]:
-        if feature.get("raw_input_dim", 1) != 1 or feature.get("seq_multi_sep"):
-            raise RefusedError("it has several numbers a row, and a number is one")
+        if feature.get("seq_multi_sep"):
+            raise RefusedError("it has several vectors a row, which cannot be said")
+        size, separator = feature.get("raw_input_dim", 1), feature.get("separator", "|")
         normalizer = feature.get("normalizer_fn")
         low, high = feature.get("min_val", 0.0), feature.get("max_val", 0.0)
         boundaries, buckets = sorted(feature.all("boundaries")), feature.get("num_buckets", 0)
         if normalizer is not None and (normalizer not in _LOG1P or boundaries or high > low):
             raise RefusedError(f"its normalizer_fn, {normalizer}, cannot be said")
-        source = self._read(inputs[0], "float32" if inputs[0] not in self._texts else "string")
-        default = self._fields.get(inputs[0], Message()).get("default_val") or 0
+        shape = {} if size == 1 else {"shape": size}
+        source = self._read(
+            inputs[0], "float32" if inputs[0] not in self._texts else "string", separator if shape else None
+        )
+        default = self._fields.get(inputs[0], Message()).get("default_val") or "0"
         if high > low and (boundaries or buckets > 1):
             shares = boundaries or [i / buckets for i in range(buckets)]
             boundaries = [low + (high - low) * share for share in shares]
         if boundaries:
             self.left_out[f"{inputs[0]}.default_val"] = f"a missing value is in the last bucket, and not {default}"
-            return {"kind": "bucketized", "source": source, "boundaries": boundaries}
+            return {"kind": "bucketized", "source": source, "boundaries": boundaries} | shape
         if high > low:
             self.left_out[f"{name}.min_val"] = f"the number is not scaled, to (x - {low}) / {high - low}"
         log1p = {"log1p": True} if normalizer else {}
-        return {"kind": "numeric", "source": source, "missing": float(default)} | log1p
+        instead = [float(one) for one in str(default).split(separator)]
+        missing = {"missing": instead[0] if len(instead) == 1 else instead}
+        return {"kind": "numeric", "source": source} | missing | shape | log1p
 
     def _combo(self, feature: Message, name: str, inputs: list[str]) -> dict[str, Any]:
         if feature.get("combo_join_sep"):

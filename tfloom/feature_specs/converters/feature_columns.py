@@ -123,14 +123,26 @@ class _Writer(Writer):
     # -- one method for each kind -----------------------------------------------------------------------------------
 
     def _numeric(self, column: Any) -> dict[str, Any]:
-        _only(column, shape=(1,), normalizer_fn=None)
-        (default,) = column.default_value or (None,)
-        return {"kind": "numeric", "source": column.key} | ({} if default is None else {"missing": float(default)})
+        _only(column, normalizer_fn=None)
+        told = {"kind": "numeric"} | self._vector(column)
+        default = _flat(column.default_value)
+        if default and len(set(default)) == 1:
+            return told | {"missing": default[0]}
+        return told | ({"missing": default} if default else {})
 
     def _bucketized(self, column: Any) -> dict[str, Any]:
-        _only(column.source_column, shape=(1,), normalizer_fn=None, default_value=None)
-        return {"kind": "bucketized", "source": column.source_column.key,
-                "boundaries": [float(b) for b in column.boundaries]}  # fmt: skip
+        number = column.source_column
+        _only(number, normalizer_fn=None)
+        if not all(map(math.isnan, _flat(number.default_value))):  # a missing number is in the last bucket, as NaN is
+            _only(number, default_value=None)
+        return {"kind": "bucketized", "boundaries": [float(b) for b in column.boundaries]} | self._vector(number)
+
+    def _vector(self, column: Any) -> dict[str, Any]:
+        """The source of a numeric column, and its shape where that is not one number."""
+        if column.shape == (1,):
+            return {"source": column.key}
+        shape = column.shape[0] if len(column.shape) == 1 else list(column.shape)
+        return {"source": self.input(column.key, "float32", multi_valued=True), "shape": shape}
 
     def _vocabulary(self, column: Any, entries: dict[str, Any]) -> dict[str, Any]:
         oov = {"oov_buckets": column.num_oov_buckets} if column.num_oov_buckets else {}
@@ -182,6 +194,13 @@ class _Writer(Writer):
             return self._name(column)
         except RefusedError as refused:
             raise RefusedError(f"of {column.name}: {refused}") from None
+
+
+def _flat(default: Any) -> list[float]:
+    """The numbers of a default_value, nested as a shape is; none where there is no default."""
+    if isinstance(default, tuple):
+        return [number for part in default for number in _flat(part)]
+    return [] if default is None else [float(default)]
 
 
 def _only(column: Any, **values: Any) -> None:
