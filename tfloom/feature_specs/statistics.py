@@ -90,13 +90,13 @@ class Statistics:
             if self.key is None:
                 return of_rest
             keys, *of_keys = of_key(tf.boolean_mask(x, finite), tf.boolean_mask(self.key, finite), *more)
-            place = _place(self.key, keys)
+            place = place_of(self.key, keys)
             return [
                 tf.gather(tf.concat([one, [rest]], axis=0), place) for one, rest in zip(of_keys, of_rest, strict=True)
             ]
 
 
-def _place(key: Any, keys: Any) -> Any:
+def place_of(key: Any, keys: Any) -> Any:
     """int64 [B]: where each key stands among keys [V], V where it does not.
 
     By a sorted list of fingerprints: a table cannot be made of what an analyzer gives, and tf.Transform's own per-key

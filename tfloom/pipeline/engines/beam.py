@@ -16,10 +16,11 @@ import tensorflow_transform.beam as tft_beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
-from tfloom.feature_specs.directories import ORIGIN
+from tfloom.feature_specs.directories import ORIGIN, WEIGHT, key_feature
 from tfloom.feature_specs.errors import TfloomError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS
+from tfloom.pipeline import learning
 from tfloom.pipeline.ingest import ingest
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
 from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
@@ -35,12 +36,16 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequ
     """
     for name in ("examples", "accounts", "rejected"):
         tf.io.gfile.makedirs(f"{folder}/{name}")
-    raw = spec.raw_feature_spec()
-    metadata = tft.DatasetMetadata.from_feature_spec(raw)
+    raw, learned = spec.raw_feature_spec(), learning.feature_spec(spec)
+    metadata = tft.DatasetMetadata.from_feature_spec(raw | learned)
     # What does not enter the graph passes by it: a label is no input of a served model.
     passing = {label.name: pa.float32() if label.task == "regression" else pa.int64() for label in spec.labels}
+    passing |= {WEIGHT: pa.float32()} if spec.weight is not None else {}
+    passing |= {key_feature(name): pa.binary() for name in spec.key}
     passing |= {ORIGIN: pa.binary(), PLACE: pa.int64()}
+    # In the order in which ingest and learning put them.
     types = {name: _ARROW[feature.dtype] for name, feature in raw.items()} | passing
+    types |= {name: _ARROW[feature.dtype] for name, feature in learned.items()}
     adapter = tensor_adapter.TensorAdapterConfig(
         pa.schema([pa.field(name, pa.list_(kind)) for name, kind in types.items()]),
         tensor_representation_util.InferTensorRepresentationsFromSchema(metadata.schema),
@@ -97,7 +102,7 @@ class _Ingest(beam.DoFn):
             if done.rows.num_rows == 0:
                 continue
             places = pa.array(place(done.splits, chunk)[:, None].tolist(), pa.list_(pa.int64()))
-            rows = done.rows.append_column(PLACE, places)
+            rows = learning.added(self.spec, done.rows.append_column(PLACE, places))
             yield beam.pvalue.TaggedOutput("all", rows)
             train = rows.filter(pa.array(done.splits == SPLITS.index("train")))
             if train.num_rows:
