@@ -35,7 +35,6 @@ def training_feature(name: str) -> str:
     return f"__training__.{name}"
 
 
-
 @dataclass(frozen=True)
 class TransformOutput:
     """What preprocessing made: materialised rows and the graph that made them."""

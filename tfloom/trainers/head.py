@@ -16,7 +16,7 @@ HEADS = "tfloom.trainers.heads"
 
 
 Evaluated = tuple[Mapping[str, np.ndarray], np.ndarray, np.ndarray]
-"""Of a batch: the predictions by name, the labels [B] and the weights, float32 [B], none of them 0."""
+"""Of a batch: the predictions by name, the labels [B] and the weights, float32 [B], above 0."""
 
 
 @dataclass(frozen=True)

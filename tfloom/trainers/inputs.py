@@ -34,7 +34,8 @@ def batches(
 ) -> tf.data.Dataset:
     """Batches of a split: (features, labels), or features alone where there is no label to read.
 
-    Where the spec has a weight they are (features, labels, weights), as Keras' model.fit takes them.
+    Where the spec has a weight they are (features, labels, weights), as Keras' model.fit takes them. Rows without a
+    label, or of weight 0, are left out; so a batch may have fewer rows than the others.
 
     features: by column, float32 [B, D], int64 [B, T] right-padded with -1, float32 [B, T] with NaN, or string [B].
     labels: int64 or float32 [B]. weights: float32 [B].
@@ -70,10 +71,15 @@ def batches(
         if label is None:
             return parsed
         labels = parsed.pop(label.name)
+        left_out = []
         if label.missing == "keep":  # materialised for prediction; there is nothing to learn from them
-            known = ~tf.math.is_nan(labels) if labels.dtype.is_floating else labels >= 0
-            parsed = {name: tf.boolean_mask(value, known) for name, value in parsed.items()}
-            labels = tf.boolean_mask(labels, known)
+            left_out.append(tf.math.is_nan(labels) if labels.dtype.is_floating else labels < 0)
+        if WEIGHT in parsed:  # not by a product with 0: that of a loss that is NaN is NaN
+            left_out.append(parsed[WEIGHT] == 0)
+        if left_out:
+            taken = ~tf.reduce_any(left_out, axis=0)
+            parsed = {name: tf.boolean_mask(value, taken) for name, value in parsed.items()}
+            labels = tf.boolean_mask(labels, taken)
         return (parsed, labels) if WEIGHT not in parsed else (parsed, labels, parsed.pop(WEIGHT))
 
     return rows.map(parse, num_parallel_calls=2).prefetch(4)

@@ -57,11 +57,9 @@ def load(model: ModelDirectory) -> tuple[Network, Head]:
 
 
 def weighted_mean(per_example: Any, weights: Any = None) -> Any:
-    """sum(w l) / sum(w) of losses [B]; without weights all are 1. A row of weight 0 is none, even if its loss is NaN."""
-    if weights is None:
-        weights = tf.ones_like(per_example)
-    total = tf.reduce_sum(tf.math.multiply_no_nan(per_example, weights))
-    return tf.math.divide_no_nan(total, tf.reduce_sum(weights))
+    """sum(w l) / sum(w) of losses [B]; without weights all are 1. Of no rows it is 0."""
+    weights = tf.ones_like(per_example) if weights is None else weights
+    return tf.math.divide_no_nan(tf.reduce_sum(per_example * weights), tf.reduce_sum(weights))
 
 
 class _Run:

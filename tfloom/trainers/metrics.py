@@ -17,7 +17,7 @@ from tfloom.trainers.head import Head, Network
 EVAL_BATCH_SIZE = 1_000
 
 Judged = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]
-"""Of a batch: the predictions by name, the labels [B], the weights [B], the loss of each row [B]."""
+"""Of a batch: the predictions by name, the labels [B], the weights [B], above 0, the loss of each row [B]."""
 
 Judge = Callable[..., Judged]
 """Materialised columns, labels and, where the spec has one, weights of a batch -> what `of_batches` reads."""
@@ -29,11 +29,11 @@ def of_split(judge: Judge, head: Head, output: TransformOutput, split: str) -> d
 
 
 def of_batches(head: Head, judged: Iterable[Judged]) -> dict[str, Any]:
-    """`rows`, `loss`, the head's own metrics, and `curves` to draw. Raises DataError where there are no rows.
+    """`rows`, `loss`, the head's own metrics, and `curves` to draw: a row counts by its weight in all but `rows`.
 
-    A row counts by its weight in all but `rows`; of weight 0 it is none.
+    Raises DataError where there are no rows.
     """
-    kept = [one for one in map(_counted, judged) if len(one[1])]
+    kept = [one for one in judged if len(one[1])]
     if not kept:
         raise DataError("evaluate: there is nothing to judge by", expected=f"rows with the label {head.label.name!r}",
                         received="none")  # fmt: skip
@@ -41,13 +41,6 @@ def of_batches(head: Head, judged: Iterable[Judged]) -> dict[str, Any]:
     weights = np.concatenate([weights for _, _, weights, _ in kept]).astype(np.float64)
     told = head.evaluate((predictions, labels, weights) for predictions, labels, weights, _ in kept)
     return {"rows": len(every), "loss": float(np.average(every, weights=weights))} | told
-
-
-def _counted(judged: Judged) -> Judged:
-    """The rows whose weight is not 0."""
-    predictions, labels, weights, per_example = judged
-    rows = weights != 0
-    return {name: value[rows] for name, value in predictions.items()}, labels[rows], weights[rows], per_example[rows]
 
 
 def numbers(told: Mapping[str, Any]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from tfloom.feature_specs.directories import TransformOutput
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.inputs import TENSORFLOW_DTYPES, Input, served_name, tensor_name
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.trainers.inputs import dense
+from tfloom.trainers.inputs import dense, signature
 
 Predict = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Materialised columns of a batch, by name -> predictions, by name."""
@@ -53,8 +53,11 @@ class Servable(tf.Module):
 
     def predictions(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Raw inputs -> predictions."""
-        columns = self.transform(raw)
-        return dict(self._predict({column.name: columns[column.name] for column in self.spec.model_inputs}))
+        columns, read = self.transform(raw), signature(self.spec.model_inputs)
+        # Not inlined: optimised in one with the transform graph, a sum is at times taken in another order than the
+        # trainer takes it, who has the model alone.
+        model = tf.function(self._predict, input_signature=[read], experimental_attributes={"_noinline": True})
+        return dict(model({name: columns[name] for name in read}))
 
     # -- the signatures ---------------------------------------------------------------------------------------------
 

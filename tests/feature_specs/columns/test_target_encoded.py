@@ -1,4 +1,4 @@
-"""Beside the contract, which holds the serving form: what is trained on, that it is told no label, and the whole way."""
+"""Beside the contract, which holds the serving form: what is trained on, that it knows no label, and the whole way."""
 
 import hashlib
 
@@ -80,7 +80,7 @@ def records(output, split, features):
     return {name: value.numpy() for name, value in tf.io.parse_example(rows, read).items()}
 
 
-# -- by hand ------------------------------------------------------------------------------------------------------------
+# -- by hand ----------------------------------------------------------------------------------------------------------
 
 KEYS = ["k1", "k8", "k9", "k10", "k11", "k16", "k17", "k18"]
 FOLDS = [0, 1, 0, 0, 1, 1]
@@ -91,7 +91,8 @@ TRAINED = {
     "late_of": [1 / 3, 5 / 9, 1 / 3, 5 / 6, 5 / 6, 2 / 3],
     "y_of": [2, 2, 2, 5, 4, 8 / 3],
     "size_of": [
-        [0, 5 / 6, 1 / 6], [5 / 9, 0, 4 / 9], [0, 5 / 6, 1 / 6], [0, 5 / 6, 1 / 6], [5 / 6, 0, 1 / 6], [2 / 3, 0, 1 / 3],
+        [0, 5 / 6, 1 / 6], [5 / 9, 0, 4 / 9], [0, 5 / 6, 1 / 6],
+        [0, 5 / 6, 1 / 6], [5 / 6, 0, 1 / 6], [2 / 3, 0, 1 / 3],
     ],
 }  # fmt: skip
 SMALL = {
@@ -151,7 +152,7 @@ def test_what_trainers_read(small):
     np.testing.assert_allclose(features["y_of"][:, 0], [2, 4.5], rtol=1e-7)
 
 
-# -- the whole way, of a label that nothing tells -------------------------------------------------------------------------
+# -- the whole way, of a label that nothing tells ---------------------------------------------------------------------
 
 ROWS = 3_000
 SPEC = {
@@ -234,7 +235,7 @@ def test_the_serving_form_is_served(output, drawn, tmp_path, trainer):
     assert tfloom.predict(export, pa.table({"id": ["17", None]})).num_rows == 2
 
 
-# -- what it cannot be ----------------------------------------------------------------------------------------------------
+# -- what it cannot be ------------------------------------------------------------------------------------------------
 
 LABELS = [{"name": "late", "source": "y", "above": 0}, {"name": "y"}, {"name": "size", "classes": 3}]
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class TargetEncoded(Column):
     """The mean of a label over the training rows of a category: how often it is 1, how often each class, or its mean.
 
-    It is drawn towards the mean of all rows, the prior: (sum + smooth * prior) / (count + smooth). A row of the training
-    split is trained on what the rows of the other folds alone say, so that no row is told its own label.
+    It is drawn towards the mean of all rows, the prior: (sum + smooth * prior) / (count + smooth). A row of the
+    training split is trained on what the rows of the other folds alone say, so that no row is told its own label.
 
     label: of the spec, whose mean it learns.
     classes: how many the label has, where it has `classes`; there is then a number for each.

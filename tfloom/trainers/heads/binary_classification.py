@@ -63,11 +63,12 @@ class BinaryClassification(Head):
         return {"outputs": predictions["logistic"][:, 0]}
 
 
-def binary_metrics(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+def binary_metrics(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> dict[str, Any]:
     """Exact metrics of scores [rows] for labels 0 and 1: every threshold there is, none interpolated.
 
-    weights: above 0; what is counted of rows is counted of them.
+    weights: above 0, how much each row counts; left out, all are 1.
     """
+    weights = np.ones(len(labels)) if weights is None else weights
     probability = np.where(logits >= 0, 1 / (1 + np.exp(-np.abs(logits))), 1 - 1 / (1 + np.exp(-np.abs(logits))))
     order = np.argsort(-logits, kind="stable")
     # Rows of one score pass a threshold together.
