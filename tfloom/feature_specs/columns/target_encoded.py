@@ -76,7 +76,7 @@ class TargetEncoded(Column):
 
         The last of them is what no training row has.
         """
-        return values.once(f"target_encoded {self.name}", lambda: self._learn(values))  # type: ignore[no-any-return]
+        return values.once(f"target_encoded {self.name}", lambda: self._learn(values))
 
     def _learn(self, values: Values) -> tuple[Any, Any, Any]:
         import tensorflow as tf
