@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import os
@@ -71,13 +72,13 @@ def batches(
         if label is None:
             return parsed
         labels = parsed.pop(label.name)
-        left_out = []
+        wanted = []
         if label.missing == "keep":  # materialised for prediction; there is nothing to learn from them
-            left_out.append(tf.math.is_nan(labels) if labels.dtype.is_floating else labels < 0)
+            wanted.append(~tf.math.is_nan(labels) if labels.dtype.is_floating else labels >= 0)
         if WEIGHT in parsed:  # not by a product with 0: that of a loss that is NaN is NaN
-            left_out.append(parsed[WEIGHT] == 0)
-        if left_out:
-            taken = ~tf.reduce_any(left_out, axis=0)
+            wanted.append(parsed[WEIGHT] > 0)
+        if wanted:
+            taken = functools.reduce(tf.logical_and, wanted)
             parsed = {name: tf.boolean_mask(value, taken) for name, value in parsed.items()}
             labels = tf.boolean_mask(labels, taken)
         return (parsed, labels) if WEIGHT not in parsed else (parsed, labels, parsed.pop(WEIGHT))
