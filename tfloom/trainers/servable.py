@@ -19,6 +19,16 @@ Predict = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Materialised columns of a batch, by name -> predictions, by name."""
 
 
+def apart(predict: Predict, read: Mapping[str, tf.TensorSpec]) -> Predict:
+    """`predict` as a function of its own in the graph that calls it, for the columns `read`.
+
+    Whoever predicts with it calls it so. Inlined, it would be optimised in one with what is around it, a transform
+    graph or nothing, and a sum at times be taken in another order.
+    """
+    function: Predict = tf.function(predict, input_signature=[dict(read)], experimental_attributes={"_noinline": True})
+    return function
+
+
 class Servable(tf.Module):
     """The transform graph and a model, with the signatures of an export.
 
@@ -54,10 +64,7 @@ class Servable(tf.Module):
     def predictions(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Raw inputs -> predictions."""
         columns, read = self.transform(raw), signature(self.spec.model_inputs)
-        # Not inlined: optimised in one with the transform graph, a sum is at times taken in another order than the
-        # trainer takes it, who has the model alone.
-        model = tf.function(self._predict, input_signature=[read], experimental_attributes={"_noinline": True})
-        return dict(model({name: columns[name] for name in read}))
+        return dict(apart(self._predict, read)({name: columns[name] for name in read}))
 
     # -- the signatures ---------------------------------------------------------------------------------------------
 
