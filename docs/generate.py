@@ -25,9 +25,10 @@ from tfloom.feature_specs.inputs import Input
 from tfloom.feature_specs.labels import Label
 from tfloom.feature_specs.spec import kind
 from tfloom.feature_specs.split import ByColumn, ByHash, ByTime
+from tfloom.feature_specs.weight import Weight
 
 DOCS = Path(__file__).parent
-MODELS = {cls.__name__: cls for cls in (Input, Label, ByHash, ByColumn, ByTime)}
+MODELS = {cls.__name__: cls for cls in (Input, Label, Weight, ByHash, ByColumn, ByTime)}
 DISCRIMINATORS = ("kind", "by")
 BLOCK = re.compile(r"(<!-- fields: begin (\w+) -->\n).*?(<!-- fields: end -->)", re.DOTALL)
 FIELDS = re.compile(r"(?:^|(?<=\. ))([a-z_0-9]+(?:, [a-z_0-9]+)*):\s", re.MULTILINE)

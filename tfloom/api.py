@@ -318,14 +318,14 @@ def predict(
     data: Data,
     out: Path_ | None = None,
     *,
-    key: Sequence[str] = (),
+    key: Sequence[str] | None = None,
     rows: int | None = None,
 ) -> pa.Table:
     """Predictions of an export for raw rows, which need no labels.
 
     Args:
       out: a .parquet or .csv file to write them to.
-      key: columns of `data` to put before the predictions.
+      key: columns of `data` to put before the predictions; left out, those of the spec's key that `data` has.
       rows: the first so many; left out, all of them.
 
     Returns:
@@ -343,6 +343,7 @@ def predict(
     run = serving.predictor(directory.path)
     tables, left = [], rows
     with raw_rows.opened(data) as sources:
+        key = raw_rows.present(sources, directory.spec.key) if key is None else key
         for chunk, done in raw_rows.parsed(directory.spec, sources, labelled=False, keep=key):
             taken = chunk.rows.num_rows if left is None else min(left, chunk.rows.num_rows)
             keys, positions = chunk.rows.select(list(key)), raw_rows.positions(chunk, done.rows)
@@ -403,15 +404,19 @@ def dataset(
     *,
     label: str | None = None,
     seed: int | None = None,
+    training: bool | None = None,
 ) -> tf.data.Dataset:
     """A split as (features, labels) batches for `model.fit`: features by column, as `keras_inputs` takes them.
 
     float32 [B, D], ids int64 [B, T] right-padded with -1, any number of numbers a row float32 [B, T] right-padded with
-    NaN, pictures string [B]; labels int64 or float32 [B].
+    NaN, pictures string [B]; labels int64 or float32 [B]. Where the spec has a weight they are (features, labels,
+    weights), weights float32 [B].
 
     Args:
       label: of the spec, where it has several.
       seed: shuffles the rows; left out they come as they lie.
+      training: the values to train on, of columns that have others to be served; left out, those of the split train
+        are.
 
     Raises:
       SpecError, ArtefactError: in three parts.
@@ -420,7 +425,8 @@ def dataset(
 
     output = _transformed(transformed)
     order = None if seed is None else (seed, 0)
-    return batches(output, split, batch_size, output.spec.label(label), order=order)
+    training = split == "train" if training is None else training
+    return batches(output, split, batch_size, output.spec.label(label), order=order, training=training)
 
 
 def keras_inputs(transformed: TransformOutput | Path_) -> dict[str, keras.KerasTensor]:

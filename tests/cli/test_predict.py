@@ -51,7 +51,7 @@ def test_a_row_that_is_rejected_has_its_place(succeeds, tmp_path):
          "'id', or another of: age-now, fold, home town, id, income", "'idd'"),
         (["export", "people.csv", "-o", "scores.xlsx"], "scores.xlsx: is of no format that can be written",
          "a name that ends in .parquet or .csv", "'.xlsx'"),
-        (["export", "nothing.csv"], "nothing.csv: there is no such file", "a CSV or Parquet file, or a glob of them",
+        (["export", "nothing.csv"], "nothing.csv: there is no such file", "a CSV, Parquet or TFRecord file, or a glob of them",
          "nothing"),
         (["nothing", "people.csv"], "nothing: there is no such folder",
          "an export, as `tfloom export` writes it, with saved_model.pb", "nothing"),

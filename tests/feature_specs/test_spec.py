@@ -287,7 +287,7 @@ def test_a_column_comes_after_those_it_is_made_of(full):
 def test_what_it_reads(full):
     assert full.input_names == ("hours-per-week", "origin", "tags", "time", "dest")
     labels = ("arr_delay", "income", "size")
-    assert full.data_names == (*full.input_names, *labels, "cancelled", "date")
+    assert full.data_names == (*full.input_names, *labels, "cancelled", "date", "flight")
     assert full.columns_read == full.data_names
 
 
@@ -296,8 +296,9 @@ def test_what_it_reads(full):
     [
         ({}, None),
         ({"key": ["id"]}, ("x", "id")),
-        ({"key": ["id"], "split": {"by": "hash", "of": ["day"]}}, ("x", "day")),
-        ({"key": ["id"], "split": {"by": "column", "source": "fold"}}, ("x", "fold")),
+        ({"key": ["id"], "split": {"by": "hash", "of": ["day"]}}, ("x", "day", "id")),
+        ({"key": ["id"], "split": {"by": "column", "source": "fold"}}, ("x", "fold", "id")),
+        ({"weight": {"source": "w"}, "split": {"by": "column", "source": "fold"}}, ("x", "w", "fold")),
         ({"split": {"by": "hash", "of": ["x"]}, "where": "y == 1 or x == 2"}, ("x", "y")),
     ],
 )

@@ -202,6 +202,26 @@ def test_every_row_has_one_fate(fates, malformed):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("missing", [None, 0.5])
+def test_a_row_without_a_weight_is_rejected_where_none_stands_in(missing):
+    weight = {"source": "w"} | ({} if missing is None else {"missing": missing})
+    rows = chunk({"x": [1.0] * 5, "part": ["train"] * 5, "w": ["2", "", "-1", "many", "0"]})
+    done = ingest(spec(NUMERIC, inputs={"x": FLOAT}, weight=weight), rows)
+    assert done.rows.column("__weight__").to_pylist() == [[2.0], *([] if missing is None else [[missing]]), [0.0]]
+    assert {row["origin"]: row["reason"] for row in done.rejected} == {
+        "a.csv:2": "weight: w, '-1', is no number of 0 or more",
+        "a.csv:3": "weight: w, 'many', is no number of 0 or more",
+    } | ({"a.csv:1": "weight: w is missing"} if missing is None else {})
+    assert "__weight__" not in ingest(spec(NUMERIC, inputs={"x": FLOAT}, weight=weight), rows, False).rows.schema.names
+
+
+def test_a_key_is_text_however_it_lies_in_the_data():
+    key = {"id": pa.array([1.0, None]), "day": pa.array([datetime.date(2013, 1, 2), None])}
+    done = ingest(spec(NUMERIC, inputs={"x": FLOAT}, key=[*key]), chunk({"x": [1.0] * 2, "part": ["train"] * 2} | key))
+    assert done.rows.column("__key__.id").to_pylist() == [[b"1"], [b""]]
+    assert done.rows.column("__key__.day").to_pylist() == [[b"2013-01-02"], [b""]]
+
+
 def test_a_rejected_row_keeps_its_reason_and_its_place():
     rows = {"x": ["1", "?", "3"], "note": ["a", "b", "c"], "part": ["train"] * 3}
     done = ingest(spec(NUMERIC, inputs={"x": FLOAT}), chunk(rows, [(9, "1,2,3,4")], first_row=1000))

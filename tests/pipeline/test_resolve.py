@@ -170,14 +170,21 @@ SPEC = {
     "columns": [{"name": "x", "kind": "numeric", "source": "price"}],
     "labels": [{"name": "y", "source": "sold"}],
     "where": "shop == 'a'",
+    "weight": {"source": "seats"},
     "key": ["id"],
 }
-COLUMNS = {"price": [1.0], "sold": [1.0], "shop": ["a"], "id": [1]}
+COLUMNS = {"price": [1.0], "sold": [1.0], "shop": ["a"], "seats": [1], "id": [1]}
 
 
 @pytest.mark.parametrize(
     ("absent", "reader"),
-    [("price", "columns.x"), ("sold", "labels.y"), ("shop", "where, key or split"), ("id", "where, key or split")],
+    [
+        ("price", "columns.x"),
+        ("sold", "labels.y"),
+        ("seats", "weight"),
+        ("shop", "where, key or split"),
+        ("id", "where, key or split"),
+    ],
 )
 def test_a_file_without_a_column_is_named(absent, reader, tmp_path):
     pq.write_table(pa.table(COLUMNS), tmp_path / "a")

@@ -130,7 +130,7 @@ def test_nothing_to_evaluate_on(models):
 
 def test_a_split_whose_labels_are_all_missing(models):
     _, head = load(models["kept"])
-    empty = {"logits": np.zeros([0, 1], np.float32)}, np.zeros(0, np.int64), np.zeros(0, np.float32)
+    empty = {"logits": np.zeros([0, 1], np.float32)}, np.zeros(0, np.int64), *[np.zeros(0, np.float32)] * 2
     with pytest.raises(DataError) as error:
         metrics.of_batches(head, [empty])
     assert error.value.what == "evaluate: there is nothing to judge by"

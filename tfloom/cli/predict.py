@@ -21,7 +21,10 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--output", "-o", help="A .parquet or .csv file for the predictions.")
     ] = None,
-    key: Annotated[list[str] | None, typer.Option(help="A column of DATA to put before them; may be repeated.")] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="A column of DATA to put before them; may be repeated. Left out, the spec's key."),
+    ] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="The first so many rows; left out, all.")] = None,
 ) -> None:
     """Predict for raw rows with an export."""
@@ -29,9 +32,9 @@ def command(
     with progress_console.status("predicting"):
         with tensorflow():
             from tfloom import api
-        told = api.predict(directory, data, out, key=key or (), rows=rows)
+        told = api.predict(directory, data, out, key=key or None, rows=rows)
     shown = told.slice(0, SHOWN)
-    keys = set(key or ())  # an id of 2013 is no amount of 2,013
+    keys = set(key or directory.spec.key)  # an id of 2013 is no amount of 2,013
     table(
         told.schema.names,
         [[str(value) if name in keys else _text(value) for name, value in row.items()] for row in shown.to_pylist()],

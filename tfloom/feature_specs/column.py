@@ -6,7 +6,7 @@ import functools
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +16,9 @@ from tfloom.feature_specs.features import Categorical, Feature
 from tfloom.feature_specs.initializers import Initializer
 from tfloom.feature_specs.inputs import Dtype, Input
 from tfloom.feature_specs.saved_table import SavedTable
+
+if TYPE_CHECKING:
+    from tfloom.feature_specs.labels import Label
 
 Name = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")
 
@@ -81,6 +84,18 @@ class Values(Protocol):
     def column(self, name: str) -> Any:
         """Another column, transformed."""
 
+    def label(self, name: str) -> Any:
+        """A label that `labels` names: int64 [B], -1 where missing and kept, or for a number float32 [B] with NaN.
+
+        A served model is not fed it: nothing that `transform` returns may depend on it but by what analyzers learn.
+        """
+
+    def fold(self, folds: int) -> Any:
+        """Which of so many parts of the data a row lies in: int64 [B], from 0, by a hash of its key or its origin.
+
+        Only for what learns from a label, and for `training_form`: a served model is not fed it either.
+        """
+
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` gives; it is called once, however many columns ask for it by this name."""
 
@@ -116,6 +131,9 @@ class Column(BaseModel):
     file_fields: ClassVar[tuple[str, ...]] = ()
     """Its fields that name a file; a relative path there starts at the spec's folder."""
 
+    has_training_form: ClassVar[bool] = False
+    """Whether a model is trained on other values than it is served; see `training_form`."""
+
     name: str = Name
     kind: str
 
@@ -143,6 +161,13 @@ class Column(BaseModel):
 
     def check(self, columns: Mapping[str, Column]) -> None:
         """Raise SpecError where it does not fit the other columns, those it is made of above all."""
+
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the spec that it learns from."""
+        return ()
+
+    def check_labels(self, labels: Mapping[str, Label]) -> None:
+        """Raise SpecError where it cannot learn from one of its labels; all of them are there."""
 
     def check_inputs(self, inputs: Mapping[str, Input]) -> None:
         """Raise SpecError where it cannot read its inputs; before they are resolved some may be open, or absent."""
@@ -184,6 +209,13 @@ class Column(BaseModel):
 
     def transform(self, values: Values) -> Any:
         """Its TensorFlow ops: float32 [B, D], ragged int64 [B, None] or string [B], as `transformed_type` says."""
+        raise NotImplementedError
+
+    def training_form(self, values: Values) -> Any:
+        """What a row of the training split is trained on where `has_training_form`, of the same type as `transform`.
+
+        It is materialised beside the value of `transform`, which is all that is evaluated and served.
+        """
         raise NotImplementedError
 
     def learned_vocabulary(self) -> str | None:

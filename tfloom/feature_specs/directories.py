@@ -21,6 +21,19 @@ from tfloom.feature_specs.validation import load
 ORIGIN = "__origin__"
 """The feature of every materialised row that says where it came from: ``<source>:<row>``, rows counted from 0."""
 
+WEIGHT = "__weight__"
+"""The feature of a materialised row that says how much it counts, one float, where the spec has a weight."""
+
+
+def key_feature(name: str) -> str:
+    """The feature of every materialised row that has a column of the spec's key, as text, '' where missing."""
+    return f"__key__.{name}"
+
+
+def training_feature(name: str) -> str:
+    """The feature of rows of the training split alone that has the training form of a column."""
+    return f"__training__.{name}"
+
 
 @dataclass(frozen=True)
 class TransformOutput:

@@ -30,6 +30,7 @@ from tfloom.feature_specs.inputs import TENSORFLOW_DTYPES, Input, served_name, t
 from tfloom.feature_specs.labels import Label
 from tfloom.feature_specs.split import ByHash, Split
 from tfloom.feature_specs.validation import explain
+from tfloom.feature_specs.weight import Weight
 
 KINDS = "tfloom.feature_specs.columns"
 
@@ -57,7 +58,8 @@ class FeatureSpec(BaseModel):
     columns: a DAG of named columns. `source` names inputs, columns of the data; `of` names columns of the spec.
     groups: columns by the part of the model that reads them, such as wide and deep; left out, every column that no
       other is made of, in one group.
-    key: the columns of the data that name a row, for splits.
+    weight: how much each row counts, in training and in metrics; left out, all the same.
+    key: the columns of the data that name a row: for splits, and to stand beside its predictions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,6 +68,7 @@ class FeatureSpec(BaseModel):
     inputs: dict[str, Input] = {}
     columns: Annotated[tuple[Annotated[SerializeAsAny[Column], BeforeValidator(_column)], ...], Field(min_length=1)]
     labels: tuple[Label, ...] = ()
+    weight: Weight | None = None
     key: tuple[str, ...] = ()
     where: str | None = None
     split: Split = ByHash()
@@ -85,6 +88,7 @@ class FeatureSpec(BaseModel):
                                     expected=nearest(parent, by_name), received=repr(parent))  # fmt: skip
             column.check(by_name)
             column.check_inputs(self.inputs)
+            self._check_learning(column)
         _ = self.in_order
         self._check_inputs()
         self._check_groups()
@@ -111,6 +115,20 @@ class FeatureSpec(BaseModel):
                 raise SpecError(f"columns: the inputs {other!r} and {name!r} are one name to a client",
                                 expected="names that differ in letters, digits or _, and not in case alone",
                                 received=served_name(name))  # fmt: skip
+
+    def _check_learning(self, column: Column) -> None:
+        labels = {label.name: label for label in self.labels}
+        for name in column.labels():
+            if name not in labels:
+                raise SpecError(f"columns.{column.name}: there is no label {name!r}",
+                                expected=nearest(name, labels), received=repr(name))  # fmt: skip
+        column.check_labels(labels)
+        for parent in column.parents():
+            # What is encoded in the model is, in training, the training form; what is materialised has none.
+            if self.by_name[parent].has_training_form and parent not in column.encodes():
+                raise SpecError(f"columns.{column.name}: {column.kind} would tell a model its own labels by {parent!r}",
+                                expected="columns that are not trained on another form than is served",
+                                received=f"{parent!r}, which is {self.by_name[parent].kind}")  # fmt: skip
 
     def _check_groups(self) -> None:
         for group, members in self.groups.items():
@@ -147,13 +165,14 @@ class FeatureSpec(BaseModel):
 
     @property
     def data_names(self) -> tuple[str, ...]:
-        """Every column of the data that is read: inputs, labels, key, `where` and split."""
+        """Every column of the data that is read: inputs, labels, weight, `where`, split and key."""
         of_split = getattr(self.split, "of", ()) or (
             (self.split.source,) if not isinstance(self.split, ByHash) else self.key
         )
         of_where = where.names(where.parse(self.where)) if self.where else ()
         labels = tuple(label.input for label in self.labels)
-        return tuple(dict.fromkeys((*self.input_names, *labels, *of_where, *of_split)))
+        weight = () if self.weight is None else (self.weight.source,)
+        return tuple(dict.fromkeys((*self.input_names, *labels, *weight, *of_where, *of_split, *self.key)))
 
     @property
     def columns_read(self) -> tuple[str, ...] | None:

@@ -41,7 +41,7 @@ class ByHash(_Rule):
 
     def assign(self, rows: pa.RecordBatch) -> np.ndarray:
         """int8 [rows]: index into SPLITS."""
-        columns = [_key_texts(rows.column(name)).to_pylist() for name in (self.of or rows.schema.names)]
+        columns = [key_texts(rows.column(name)).to_pylist() for name in (self.of or rows.schema.names)]
         keys: dict[tuple[str | None, ...], float] = {}
         shares = np.array([_share(key, keys) for key in zip(*columns, strict=True)])
         return np.where(shares < self.test, 2, np.where(shares < self.test + self.eval, 1, 0)).astype(np.int8)
@@ -115,7 +115,7 @@ def _share(key: tuple[str | None, ...], seen: dict[tuple[str | None, ...], float
     return seen[key]
 
 
-def _key_texts(column: pa.Array) -> pa.Array:
+def key_texts(column: pa.Array) -> pa.Array:
     """The text of each value, the same whether it came from CSV or Parquet; of bytes, which may be long, a digest."""
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         digests = [None if value is None else hashlib.blake2b(value).hexdigest() for value in column.to_pylist()]

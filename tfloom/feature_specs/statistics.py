@@ -103,7 +103,7 @@ class Statistics:
             of_numbers = tf.tile(key, [tf.shape(x)[0]]) if self.elementwise else tf.repeat(key, width)
             of_numbers = tf.boolean_mask(of_numbers, tf.reshape(finite, [-1]))
             keys, *of_keys = of_key(masked[0], of_numbers, *masked[1:])
-            place = _place(key, keys)
+            place = place_of(key, keys)
             told = [
                 tf.gather(tf.concat([one, [rest]], axis=0), place) for one, rest in zip(of_keys, of_rest, strict=True)
             ]
@@ -117,7 +117,7 @@ def _elements(x: Any) -> Any:
     return tf.strings.as_string(tf.range(x.shape[1]))
 
 
-def _place(key: Any, keys: Any) -> Any:
+def place_of(key: Any, keys: Any) -> Any:
     """int64 [B]: where each key stands among keys [V], V where it does not.
 
     By a sorted list of fingerprints: a table cannot be made of what an analyzer gives, and tf.Transform's own per-key

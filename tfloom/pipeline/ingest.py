@@ -17,12 +17,13 @@ import pyarrow.compute as pc
 from tfloom.feature_specs import where
 from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.columns.crossed import Crossed
-from tfloom.feature_specs.directories import ORIGIN
+from tfloom.feature_specs.directories import ORIGIN, WEIGHT, key_feature
 from tfloom.feature_specs.inputs import Input
 from tfloom.feature_specs.numbers import is_missing, is_text, numbers
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.feature_specs.split import SPLITS
+from tfloom.feature_specs.split import SPLITS, key_texts
 from tfloom.feature_specs.values import texts
+from tfloom.feature_specs.weight import Weight
 from tfloom.pipeline.sources import Chunk
 
 _MALFORMED = "another number of fields than the header"
@@ -33,7 +34,8 @@ _ARROW = {"int64": pa.int64(), "float32": pa.float32(), "string": pa.binary(), "
 class Ingested:
     """What became of a chunk.
 
-    rows: the parsed rows: list columns of inputs, labels (one value, or NaN and -1 where missing and kept), ORIGIN.
+    rows: the parsed rows: list columns of inputs, ORIGIN, and where they are labelled of labels (one value, or NaN and
+      -1 where missing and kept), WEIGHT and key_feature.
     splits: int8 [rows], index into SPLITS.
     rejected: for each rejected row its origin, its reason and its values; `line` is yet to be told, for malformed CSV
       it is the record (see Chunk).
@@ -49,7 +51,7 @@ class Ingested:
 def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
     """Parse a chunk by a resolved spec.
 
-    labelled: without it labels, `where` and splits are left alone: rows to predict for, which need none of them.
+    labelled: without it labels, weight, key, `where` and splits are left alone: rows to predict for need none of them.
     """
     rows, count = chunk.rows, chunk.rows.num_rows
     table = {name: rows.column(name) for name in rows.schema.names}
@@ -74,6 +76,10 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
                 unlabelled |= missing
             fill = float("nan") if pa.types.is_floating(target.type) else -1
             parsed[label.name] = _lists(pc.fill_null(target, pa.scalar(fill, target.type)))
+        if spec.weight is not None:
+            parsed[WEIGHT] = _weights(spec.weight, table[spec.weight.source], reasons)
+        for name in spec.key:
+            parsed[key_feature(name)] = _lists(pc.cast(pc.fill_null(key_texts(table[name]), ""), pa.binary()))
     origins = [f"{chunk.source.label}:{chunk.first_row + i}" for i in range(count)]
     parsed[ORIGIN] = _lists(pa.array(origins, pa.binary()))
     splits = np.zeros(count, np.int8)
@@ -126,6 +132,17 @@ def _parse(spec: FeatureSpec, name: str, values: pa.Array, reasons: dict[int, st
     if (needed := _who_needs(name, declared, readers)) is not None:
         for row in np.flatnonzero(_bools(pc.is_null(result))):
             reasons.setdefault(int(row), f"{name} is missing, and {needed}")
+    return _lists(result)
+
+
+def _weights(weight: Weight, values: pa.Array, reasons: dict[int, str]) -> pa.Array:
+    """One weight a row; rows that have none are noted in `reasons`."""
+    result, known = weight.weights(values)
+    for row in np.flatnonzero(~_bools(known)):
+        value = values[int(row)].as_py()
+        reasons.setdefault(int(row), f"weight: {weight.source}, {value!r}, is no number of 0 or more")
+    for row in np.flatnonzero(_bools(pc.is_null(result)) & _bools(known)):
+        reasons.setdefault(int(row), f"weight: {weight.source} is missing")
     return _lists(result)
 
 

@@ -10,21 +10,28 @@ import tensorflow as tf
 
 from tfloom.feature_specs import calendar
 from tfloom.feature_specs.column import Column
+from tfloom.feature_specs.directories import training_feature
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.learning import FOLD, label_input
 
 
-def preprocessing_fn(spec: FeatureSpec) -> Callable[[Mapping[str, tf.SparseTensor]], dict[str, Any]]:
-    """For tf.Transform: parsed rows -> the materialised columns of a resolved spec, ids as SparseTensors."""
+def preprocessing_fn(spec: FeatureSpec) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """For tf.Transform: parsed rows -> the materialised columns of a resolved spec, ids as SparseTensors.
 
-    def transform(inputs: Mapping[str, tf.SparseTensor]) -> dict[str, Any]:
-        values = _Values(spec, inputs)
+    Among them are the training forms, of all rows; see `training_feature`.
+    """
+
+    def transform(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        values, training = _Values(spec, inputs), {}
         for column in spec.in_order:
             if column.transformed_type is not None:
                 with tf.name_scope(column.name):
                     values.transformed[column.name] = column.transform(values)
+                    if column.has_training_form:
+                        training[training_feature(column.name)] = column.training_form(values)
         return {
             name: value.to_sparse() if isinstance(value, tf.RaggedTensor) else value
-            for name, value in values.transformed.items()
+            for name, value in (values.transformed | training).items()
         }
 
     return transform
@@ -33,7 +40,7 @@ def preprocessing_fn(spec: FeatureSpec) -> Callable[[Mapping[str, tf.SparseTenso
 class _Values:
     """See feature_specs.column.Values."""
 
-    def __init__(self, spec: FeatureSpec, inputs: Mapping[str, tf.SparseTensor]) -> None:
+    def __init__(self, spec: FeatureSpec, inputs: Mapping[str, Any]) -> None:
         self.columns: Mapping[str, Column] = spec.by_name
         self.inputs = inputs
         self.transformed: dict[str, Any] = {}
@@ -76,6 +83,12 @@ class _Values:
         if x.dtype != tf.string:
             x = x.with_flat_values(tf.strings.as_string(x.flat_values))
         return x.to_tensor("", shape=[None, 1])[:, 0]
+
+    def label(self, name: str) -> tf.Tensor:
+        return self.inputs[label_input(name)]
+
+    def fold(self, folds: int) -> tf.Tensor:
+        return self.inputs[FOLD] % folds
 
     def column(self, name: str) -> Any:
         return self.transformed[name]

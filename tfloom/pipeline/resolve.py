@@ -175,4 +175,6 @@ def _reader(spec: FeatureSpec, name: str) -> str:
         if name in column.inputs():
             return f"columns.{column.name}"
     label: Mapping[str, str] = {one.input: one.name for one in spec.labels}
-    return f"labels.{label[name]}" if name in label else "where, key or split"
+    if name in label:
+        return f"labels.{label[name]}"
+    return "weight" if spec.weight is not None and spec.weight.source == name else "where, key or split"

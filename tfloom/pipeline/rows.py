@@ -55,6 +55,12 @@ def parsed(
             yield chunk, ingest(spec, chunk, labelled)
 
 
+def present(sources: Sequence[Source], names: Sequence[str]) -> tuple[str, ...]:
+    """Those of these columns that every source has."""
+    known = [schema(source).names for source in sources]
+    return tuple(name for name in names if all(name in of for of in known))
+
+
 def raw(chunk: Chunk, rows: pa.RecordBatch) -> pa.RecordBatch:
     """The rows of the chunk, as they lie in the data, that parsed `rows` came from."""
     return chunk.rows.take(pa.array(positions(chunk, rows)))

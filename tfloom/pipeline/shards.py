@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from tfloom.feature_specs.directories import ORIGIN
+from tfloom.feature_specs.directories import ORIGIN, training_feature
 from tfloom.feature_specs.split import SPLITS
 from tfloom.pipeline.examples import serialized
 from tfloom.pipeline.ingest import Ingested
@@ -31,12 +31,16 @@ def place(split: np.ndarray, chunk: Chunk) -> np.ndarray:
 
 
 def write_examples(rows: pa.RecordBatch, folder: str, parquet: bool) -> None:
-    """Write materialised rows, a shard for each chunk and split: retried, the same bytes under the same name."""
+    """Write materialised rows, a shard for each chunk and split: retried, the same bytes under the same name.
+
+    Rows of the training split alone have training forms.
+    """
+    training = [name for name in rows.schema.names if name.startswith(training_feature(""))]
     places = np.asarray(rows.column(PLACE).flatten())
     rows = rows.drop_columns([PLACE])
     for one in np.unique(places):
         split, file, number = SPLITS[int(one) >> 56], int(one) >> 28 & 0xFFFFFFF, int(one) & 0xFFFFFFF
-        of_split = rows.filter(pa.array(places == one))
+        of_split = rows.filter(pa.array(places == one)).drop_columns([] if split == "train" else training)
         name = f"{folder}/{split}-{file:05d}-{number:05d}"
         if parquet:
             _write(f"{name}.parquet", _parquet(of_split))

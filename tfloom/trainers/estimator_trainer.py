@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from tfloom.feature_specs import discovery
 from tfloom.feature_specs.column import Column
-from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, replace, write_json
+from tfloom.feature_specs.directories import WEIGHT, ModelDirectory, TransformOutput, replace, write_json
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.table_column import variables
@@ -157,9 +157,23 @@ class _Run:
 
     def _batches(self, epoch: int, skip: int) -> tf.data.Dataset:
         data = inputs.batches(
-            self.output, "train", self.spec.batch_size, self.head.label, order=(self.spec.seed, epoch), skip=skip
+            self.output,
+            "train",
+            self.spec.batch_size,
+            self.head.label,
+            order=(self.spec.seed, epoch),
+            skip=skip,
+            training=True,
         )
-        return data.map(lambda features, labels: (fed(features, self.columns, self.output.spec), labels))
+
+        def read(features: Mapping[str, Any], labels: Any, weights: Any = None) -> Any:
+            given = fed(features, self.columns, self.output.spec)
+            if weights is not None:
+                # Of mean 1: an Estimator divides the sum of the weighted losses by the rows, not by the weights.
+                given[WEIGHT] = tf.math.divide_no_nan(weights, tf.reduce_mean(weights))
+            return given, labels
+
+        return data.map(read)
 
     def _tell(self, before: int, steps: int, total: float) -> None:
         taken = before + steps
@@ -236,6 +250,8 @@ def canned(
             arguments[f"{prefix}dropout"] = backbone.dropout or None
     if task.estimator == "Classifier":
         arguments["n_classes"] = max(task.units, 2)
+    if spec.weight is not None:
+        arguments["weight_column"] = WEIGHT
     return partial(getattr(load_estimator(), f"{backbone.estimator}{task.estimator}"), **arguments)
 
 

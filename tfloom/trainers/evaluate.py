@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.coders import example_coder
 
-from tfloom.feature_specs.directories import ModelDirectory
+from tfloom.feature_specs.directories import WEIGHT, ModelDirectory
 from tfloom.feature_specs.errors import DataError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.trainers import inputs, metrics
@@ -42,11 +42,15 @@ def on_rows(
     slices: list[Any] = []
     for rows, slices_of_rows in parsed:
         labels = rows.column(head.label.name).flatten().to_numpy()
-        known = labels >= 0 if labels.dtype.kind == "i" else ~np.isnan(labels)  # else kept for prediction
-        rows, labels = rows.filter(pa.array(known)), labels[known]
-        slices.extend(itertools.compress(slices_of_rows, known))
+        counted = labels >= 0 if labels.dtype.kind == "i" else ~np.isnan(labels)  # else kept for prediction
+        told = [labels]
+        if model.spec.weight is not None:
+            told.append(rows.column(WEIGHT).flatten().to_numpy())
+            counted &= told[1] != 0
+        rows, told = rows.filter(pa.array(counted)), [values[counted] for values in told]
+        slices.extend(itertools.compress(slices_of_rows, counted))
         for start, features in materialised(model, rows):
-            judged.append(judge(features, labels[start : start + EVAL_BATCH_SIZE]))
+            judged.append(judge(features, *(values[start : start + EVAL_BATCH_SIZE] for values in told)))
     if not judged:
         raise DataError("data: has no row with a label to evaluate on", expected="a row or more", received="none")
     everything = _joined(judged)
@@ -71,9 +75,10 @@ def materialised(model: ModelDirectory, rows: pa.RecordBatch) -> Iterator[tuple[
 def _joined(judged: Sequence[Judged]) -> Judged:
     names = judged[0][0]
     predictions = {name: np.concatenate([one[0][name] for one in judged]) for name in names}
-    return predictions, np.concatenate([one[1] for one in judged]), np.concatenate([one[2] for one in judged])
+    labels, weights, losses = (np.concatenate([one[i] for one in judged]) for i in (1, 2, 3))
+    return predictions, labels, weights, losses
 
 
 def _picked(judged: Judged, rows: np.ndarray) -> Judged:
-    predictions, labels, losses = judged
-    return {name: value[rows] for name, value in predictions.items()}, labels[rows], losses[rows]
+    predictions, labels, weights, losses = judged
+    return {name: value[rows] for name, value in predictions.items()}, labels[rows], weights[rows], losses[rows]

@@ -15,6 +15,10 @@ from tfloom.feature_specs.labels import Label
 HEADS = "tfloom.trainers.heads"
 
 
+Evaluated = tuple[Mapping[str, np.ndarray], np.ndarray, np.ndarray]
+"""Of a batch: the predictions by name, the labels [B] and the weights, float32 [B], above 0."""
+
+
 @dataclass(frozen=True)
 class LossOutput:
     """What a head makes of a batch.
@@ -79,8 +83,8 @@ class Head:
         """The network's outputs [B, units] -> what is served, by name, batch first."""
         raise NotImplementedError
 
-    def evaluate(self, batches: Iterable[tuple[Mapping[str, np.ndarray], np.ndarray]]) -> dict[str, Any]:
-        """Metrics over (predictions, labels) batches: numbers by name, and `curves` to draw."""
+    def evaluate(self, batches: Iterable[Evaluated]) -> dict[str, Any]:
+        """Metrics over batches, each row counted by its weight: numbers by name, and `curves` to draw."""
         raise NotImplementedError
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import os
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfloom.feature_specs.column import Column
-from tfloom.feature_specs.directories import ORIGIN, TransformOutput
+from tfloom.feature_specs.directories import ORIGIN, WEIGHT, TransformOutput, training_feature
 from tfloom.feature_specs.labels import Label
 from tfloom.feature_specs.spec import FeatureSpec
 
@@ -30,18 +31,24 @@ def batches(
     order: tuple[int, int] | None = None,
     skip: int = 0,
     extra: Mapping[str, Any] | None = None,
+    training: bool = False,
 ) -> tf.data.Dataset:
     """Batches of a split: (features, labels), or features alone where there is no label to read.
 
+    Where the spec has a weight they are (features, labels, weights), as Keras' model.fit takes them. Rows without a
+    label, or of weight 0, are left out; so a batch may have fewer rows than the others.
+
     features: by column, float32 [B, D], int64 [B, T] right-padded with -1, float32 [B, T] with NaN, or string [B].
-    labels: int64 or float32 [B].
+    labels: int64 or float32 [B]. weights: float32 [B].
 
     Args:
       order: (seed, epoch): the rows in an order that is a function of the two; None: as they lie.
       skip: batches left out at the start.
       extra: other features of the examples to parse beside the columns.
+      training: to be learned from: columns that have a training form give that. Only the split train has it.
     """
     columns = output.spec.model_inputs
+    forms = {training_feature(c.name): c.name for c in columns if training and c.has_training_form}
     files = output.examples(split)
     if order is None:
         rows = tf.data.TFRecordDataset(files, "GZIP")
@@ -52,20 +59,29 @@ def batches(
         rows = rows.shuffle(_shuffled(files), seed=int(rng.integers(2**31)), reshuffle_each_iteration=False)
     rows = rows.skip(skip * batch_size).batch(batch_size)
     feature_spec = examples_spec(columns) | dict(extra or {})
+    feature_spec |= {form: feature_spec.pop(name) for form, name in forms.items()}
+    if label is not None and output.spec.weight is not None:
+        feature_spec[WEIGHT] = tf.io.FixedLenFeature([], tf.float32)
     if label is not None:
         dtype = tf.float32 if label.task == "regression" else tf.int64
         feature_spec[label.name] = tf.io.FixedLenFeature([], dtype)
 
     def parse(serialized: tf.Tensor) -> Any:
-        parsed = {name: dense(value) for name, value in tf.io.parse_example(serialized, feature_spec).items()}
+        read = tf.io.parse_example(serialized, feature_spec)
+        parsed = {forms.get(name, name): dense(value) for name, value in read.items()}
         if label is None:
             return parsed
         labels = parsed.pop(label.name)
+        wanted = []
         if label.missing == "keep":  # materialised for prediction; there is nothing to learn from them
-            known = ~tf.math.is_nan(labels) if labels.dtype.is_floating else labels >= 0
-            parsed = {name: tf.boolean_mask(value, known) for name, value in parsed.items()}
-            labels = tf.boolean_mask(labels, known)
-        return parsed, labels
+            wanted.append(~tf.math.is_nan(labels) if labels.dtype.is_floating else labels >= 0)
+        if WEIGHT in parsed:  # not by a product with 0: that of a loss that is NaN is NaN
+            wanted.append(parsed[WEIGHT] > 0)
+        if wanted:
+            taken = functools.reduce(tf.logical_and, wanted)
+            parsed = {name: tf.boolean_mask(value, taken) for name, value in parsed.items()}
+            labels = tf.boolean_mask(labels, taken)
+        return (parsed, labels) if WEIGHT not in parsed else (parsed, labels, parsed.pop(WEIGHT))
 
     return rows.map(parse, num_parallel_calls=2).prefetch(4)
 
@@ -108,6 +124,11 @@ def labelled_signature(spec: FeatureSpec, label: Label) -> list[Any]:
     """The materialised columns and the labels of a batch."""
     labels = tf.TensorSpec([None], tf.float32 if label.task == "regression" else tf.int64)
     return [signature(spec.model_inputs), labels]
+
+
+def weight_signature(spec: FeatureSpec) -> list[Any]:
+    """The weights of a batch, where it has some."""
+    return [] if spec.weight is None else [tf.TensorSpec([None], tf.float32)]
 
 
 def keras_inputs(output: TransformOutput) -> dict[str, Any]:

@@ -57,6 +57,12 @@ def load(model: ModelDirectory) -> tuple[Network, Head]:
     return network, head
 
 
+def weighted_mean(per_example: Any, weights: Any = None) -> Any:
+    """sum(w l) / sum(w) of losses [B]; without weights all are 1. Of no rows it is 0."""
+    weights = tf.ones_like(per_example) if weights is None else weights
+    return tf.math.divide_no_nan(tf.reduce_sum(per_example * weights), tf.reduce_sum(weights))
+
+
 class _Run:
     """One training run, at some point of it."""
 
@@ -76,7 +82,11 @@ class _Run:
         self.optimizer.build(network.trainable_variables)
         self.step = tf.function(
             self._step,
-            input_signature=[*inputs.labelled_signature(output.spec, head.label), tf.TensorSpec([2], tf.int32)],
+            input_signature=[
+                tf.TensorSpec([2], tf.int32),
+                *inputs.labelled_signature(output.spec, head.label),
+                *inputs.weight_signature(output.spec),
+            ],
         )
         self.judge = metrics.judging(network, head, output.spec) if output.report["splits"]["eval"] else None
         self.progress = Progress()
@@ -98,10 +108,12 @@ class _Run:
         began, at = time.perf_counter(), self.progress
         order = (self.spec.seed, at.epoch)
         total, taken = tf.constant(at.loss, tf.float64), at.step
-        data = inputs.batches(self.output, "train", self.spec.batch_size, self.head.label, order=order, skip=taken)
-        for features, labels in data:
+        data = inputs.batches(
+            self.output, "train", self.spec.batch_size, self.head.label, order=order, skip=taken, training=True
+        )
+        for batch in data:
             seed = tf.constant([self.spec.seed, at.epoch * self.steps + taken], tf.int32)
-            total += tf.cast(self.step(features, labels, seed), tf.float64)
+            total += tf.cast(self.step(seed, *batch), tf.float64)
             taken += 1
             if self.report and (taken % 50 == 0 or taken == self.steps):
                 self.report(at.epoch + 1, taken, self.steps, float(total) / taken)
@@ -132,11 +144,10 @@ class _Run:
     def _save(self, name: str, progress: Progress) -> None:
         checkpoint.save(self.folder / "checkpoints" / name, self.network, self.optimizer, progress, self.history)
 
-    def _step(self, features: Mapping[str, Any], labels: Any, seed: Any) -> Any:
+    def _step(self, seed: Any, features: Mapping[str, Any], labels: Any, weights: Any = None) -> Any:
         with tf.GradientTape() as tape:
             told = self.head.loss(self.network, features, labels, seed, training=True)
-            rows = tf.cast(tf.size(told.per_example), tf.float32)
-            loss = tf.math.divide_no_nan(tf.reduce_sum(told.per_example), rows)
+            loss = weighted_mean(told.per_example, weights)
             total = tf.add_n([loss, *self.network.losses])
         trained = self.network.trainable_variables
         self.optimizer.apply(tape.gradient(total, [v.value for v in trained]), trained)

@@ -16,11 +16,11 @@ from tfloom.trainers.head import Head, Network
 
 EVAL_BATCH_SIZE = 1_000
 
-Judged = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
-"""Of a batch: the predictions by name, the labels [B], the loss of each row [B]."""
+Judged = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]
+"""Of a batch: the predictions by name, the labels [B], the weights [B], above 0, the loss of each row [B]."""
 
-Judge = Callable[[Mapping[str, Any], Any], Judged]
-"""Materialised columns and labels of a batch -> what `of_batches` reads."""
+Judge = Callable[..., Judged]
+"""Materialised columns, labels and, where the spec has one, weights of a batch -> what `of_batches` reads."""
 
 
 def of_split(judge: Judge, head: Head, output: TransformOutput, split: str) -> dict[str, Any]:
@@ -29,14 +29,18 @@ def of_split(judge: Judge, head: Head, output: TransformOutput, split: str) -> d
 
 
 def of_batches(head: Head, judged: Iterable[Judged]) -> dict[str, Any]:
-    """`rows`, `loss`, the head's own metrics, and `curves` to draw. Raises DataError where there are no rows."""
+    """`rows`, `loss`, the head's own metrics, and `curves` to draw: a row counts by its weight in all but `rows`.
+
+    Raises DataError where there are no rows.
+    """
     kept = [one for one in judged if len(one[1])]
     if not kept:
         raise DataError("evaluate: there is nothing to judge by", expected=f"rows with the label {head.label.name!r}",
                         received="none")  # fmt: skip
-    every = np.concatenate([per_example for _, _, per_example in kept]).astype(np.float64)
-    told = head.evaluate((predictions, labels) for predictions, labels, _ in kept)
-    return {"rows": len(every), "loss": float(every.mean())} | told
+    every = np.concatenate([per_example for *_, per_example in kept]).astype(np.float64)
+    weights = np.concatenate([weights for _, _, weights, _ in kept]).astype(np.float64)
+    told = head.evaluate((predictions, labels, weights) for predictions, labels, weights, _ in kept)
+    return {"rows": len(every), "loss": float(np.average(every, weights=weights))} | told
 
 
 def numbers(told: Mapping[str, Any]) -> dict[str, float]:
@@ -52,8 +56,10 @@ def judging(network: Network, head: Head, spec: FeatureSpec) -> Judge:
         told = head.loss(network, features, labels, training=False)
         return dict(told.predictions), told.per_example
 
-    def judge(features: Mapping[str, Any], labels: Any) -> Judged:
+    def judge(features: Mapping[str, Any], labels: Any, weights: Any = None) -> Judged:
         predictions, per_example = step(features, labels)
-        return {n: value.numpy() for n, value in predictions.items()}, np.asarray(labels), per_example.numpy()
+        counted = np.ones(len(per_example), np.float32) if weights is None else np.asarray(weights)
+        told = {name: value.numpy() for name, value in predictions.items()}
+        return told, np.asarray(labels), counted, per_example.numpy()
 
     return judge

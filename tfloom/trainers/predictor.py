@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfloom.feature_specs.directories import ExportDirectory, ModelDirectory
 from tfloom.feature_specs.errors import ArtefactError
 from tfloom.trainers import inputs
-from tfloom.trainers.servable import Predict
+from tfloom.trainers.servable import Predict, apart
 from tfloom.trainers.train import load
 
 Predictor = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
@@ -74,7 +74,8 @@ def traced(predict: Predict, signature: Mapping[str, tf.TensorSpec]) -> Predicto
 
     Eager convolutions are not fused, and a graph for so many rows folds constants: both differ in the last bits.
     """
-    function = tf.function(predict, input_signature=[dict(signature)])
+    alone = apart(predict, signature)
+    function = tf.function(lambda columns: alone(columns), input_signature=[dict(signature)])
 
     def run(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         told = function({name: tf.convert_to_tensor(rows[name], one.dtype) for name, one in signature.items()})

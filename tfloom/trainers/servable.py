@@ -13,10 +13,20 @@ from tfloom.feature_specs.directories import TransformOutput
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.inputs import TENSORFLOW_DTYPES, Input, served_name, tensor_name
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.trainers.inputs import dense
+from tfloom.trainers.inputs import dense, signature
 
 Predict = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Materialised columns of a batch, by name -> predictions, by name."""
+
+
+def apart(predict: Predict, read: Mapping[str, tf.TensorSpec]) -> Predict:
+    """`predict` as a function of its own in the graph that calls it, for the columns `read`.
+
+    Whoever predicts with it calls it so. Inlined, it would be optimised in one with what is around it, a transform
+    graph or nothing, and a sum at times be taken in another order.
+    """
+    function: Predict = tf.function(predict, input_signature=[dict(read)], experimental_attributes={"_noinline": True})
+    return function
 
 
 class Servable(tf.Module):
@@ -53,8 +63,8 @@ class Servable(tf.Module):
 
     def predictions(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Raw inputs -> predictions."""
-        columns = self.transform(raw)
-        return dict(self._predict({column.name: columns[column.name] for column in self.spec.model_inputs}))
+        columns, read = self.transform(raw), signature(self.spec.model_inputs)
+        return dict(apart(self._predict, read)({name: columns[name] for name in read}))
 
     # -- the signatures ---------------------------------------------------------------------------------------------
 

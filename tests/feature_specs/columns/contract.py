@@ -19,7 +19,8 @@ from tfloom.feature_specs.validation import validate
 class ColumnContract:
     """A kind says what it is given and what becomes of it; its columns and inputs have names no other kind uses.
 
-    rows: the inputs by name, ROWS values each. inputs: what the spec says of them.
+    rows: the inputs by name, ROWS values each, and what labels are made from. inputs: what the spec says of them.
+    labels: those of the spec that the columns learn from.
     columns: by name, every field beside the name; columns of other kinds among them where it is made of them.
     transformed: by name, the materialised value of each row: a number, a list of ids, or bytes.
     encoded: by name, the value of the typed feature: Dense and Image rows, of a Sequence the steps of each row; for
@@ -31,6 +32,7 @@ class ColumnContract:
 
     rows: ClassVar[dict[str, pa.Array]]
     inputs: ClassVar[dict[str, dict[str, Any]]] = {}
+    labels: ClassVar[list[dict[str, Any]]] = []
     columns: ClassVar[dict[str, dict[str, Any]]]
     transformed: ClassVar[dict[str, list[Any]]] = {}
     encoded: ClassVar[dict[str, Any]] = {}
@@ -43,6 +45,7 @@ class ColumnContract:
         return FeatureSpec.model_validate({
             "inputs": cls.inputs,
             "columns": [{"name": name} | fields for name, fields in cls.columns.items()],
+            "labels": cls.labels,
         })  # fmt: skip
 
     # -- the value ------------------------------------------------------------------------------------------------

@@ -131,10 +131,11 @@ def sparse_value(value: tf.SparseTensor) -> Any:
 
 def union(contracts: Iterable[Any]) -> tuple[FeatureSpec, pa.Table]:
     """One spec and one table of contracts, the last HELD_OUT rows in the eval split."""
-    written: dict[str, Any] = {"inputs": {}, "columns": [], "split": {"by": "column", "source": "split"}}
+    written: dict[str, Any] = {"inputs": {}, "columns": [], "labels": [], "split": {"by": "column", "source": "split"}}
     table = pa.table({"split": ["train"] * (ROWS - HELD_OUT) + ["eval"] * HELD_OUT})
     for contract in contracts:
         written["inputs"] |= contract.inputs
+        written["labels"] += contract.labels
         written["columns"] += [{"name": name} | fields for name, fields in contract.columns.items()]
         for name, values in contract.rows.items():
             table = table.append_column(name, values)

@@ -1,6 +1,8 @@
+import numpy as np
 import pyarrow as pa
 import pytest
 
+import tfloom
 from tests.feature_specs.columns.contract import ColumnContract
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec, load_spec
@@ -11,6 +13,7 @@ YEARS = {"kind": "vocabulary", "source": "vocabulary_year"}
 TAGS = {"kind": "vocabulary", "source": "vocabulary_tags"}
 PLACES = {"kind": "vocabulary", "shared": "vocabulary_airports"}
 CODES = {"kind": "vocabulary", "source": "vocabulary_code", "top_k": 1}
+TELLING = WORDS | {"mutual_information": "vocabulary_yes", "min_diff_from_avg": 0}
 NAN = float("nan")
 
 
@@ -24,7 +27,9 @@ class TestVocabulary(ColumnContract):
         "vocabulary_from": pa.array(["JFK", "JFK", "EWR", "LGA", None, "", "ORD", "LGA"]),
         "vocabulary_to": pa.array([["ORD"], ["EWR", "LAX"], [], ["EWR"], ["LGA"], ["ORD"], ["JFK", "XXX"], ["LGA"]]),
         "vocabulary_code": pa.array(["a:1", "a:1", "a:2", "a:2", "b:3", "c", "b:4", "c"]),
+        "vocabulary_answer": pa.array(["yes", "no", "yes", "yes", "no", "no", "yes", "no"]),
     }
+    labels = [{"name": "vocabulary_yes", "source": "vocabulary_answer", "positive": "yes"}]
     inputs = {
         "vocabulary_year": {"dtype": "int64", "optional": True},
         "vocabulary_tags": {"multi_valued": True},
@@ -56,6 +61,12 @@ class TestVocabulary(ColumnContract):
         "vocabulary_to": PLACES | {"source": "vocabulary_to", "oov_buckets": 1},
         "vocabulary_covered": CODES | {"coverage": {"key": "^[^:]*", "top_k": 1}},
         "vocabulary_covered_often": CODES | {"coverage": {"key": "^[^:]*", "top_k": 2, "min_frequency": 2}},
+        "vocabulary_informative": TELLING,
+        "vocabulary_informative_top": TELLING | {"top_k": 1},
+        "vocabulary_informative_least": TELLING | {"min_mutual_information": 0.5},
+        "vocabulary_informative_adjusted": TELLING | {"min_mutual_information": 0.5, "use_adjusted_mutual_info": True},
+        "vocabulary_informative_diff": TELLING | {"min_diff_from_avg": None},
+        "vocabulary_informative_tags": TELLING | {"source": "vocabulary_tags"},
         "vocabulary_covered_years": YEARS | {"top_k": 1, "coverage": {"key": ".$", "top_k": 1}},
     }
     transformed = {
@@ -92,6 +103,16 @@ class TestVocabulary(ColumnContract):
         # a:2 and a:1 twice each, c and b:3 once: the first of them all, then the first of a, of b and of c.
         "vocabulary_covered": [[-1], [-1], [0], [0], [2], [1], [-1], [1]],
         "vocabulary_covered_often": [[1], [1], [0], [0], [-1], [-1], [-1], [-1]],
+        # Of 6 rows 3 are yes. Both of ant are: 2 log2(2 * 6 / (2 * 3)) = 2 bits. cow is no: 1 bit. bee is both: none.
+        "vocabulary_informative": [[0], [2], [0], [2], [], [1], [-1], [2]],
+        "vocabulary_informative_top": [[0], [-1], [0], [-1], [], [-1], [-1], [-1]],
+        "vocabulary_informative_least": [[0], [-1], [0], [-1], [], [1], [-1], [-1]],
+        # By chance two of ant's rows are alike in 2 of 5 cases: .8 bits, and cow's is what it is: 1 bit.
+        "vocabulary_informative_adjusted": [[0], [-1], [0], [-1], [], [-1], [-1], [-1]],
+        # Of so few rows none is seen 2 times more or less often than by chance: all are ties.
+        "vocabulary_informative_diff": [[2], [1], [2], [1], [], [0], [-1], [1]],
+        # c is no in two rows: 2 bits. a is yes: 1 bit. b is yes in one, no in two: log2(2/3) + 2 log2(4/3) = .25 bits.
+        "vocabulary_informative_tags": [[2, 1], [2, 0], [], [], [0, 0], [2], [-1, 1, -1], [-1]],
         # 10 three times, 9 twice: the first of all, of those that end in 0 and of those that end in 9.
         "vocabulary_covered_years": [[1], [0], [1], [0], [0], [], [-1], []],
     }
@@ -166,6 +187,13 @@ def test_a_file_that_is_not_there(tmp_path):
         ({"default": 0, "oov_buckets": 1}, "columns.0", "has both default and oov_buckets"),
         ({"default": -1}, "columns.0.default", "greater than or equal to 0"),
         ({"vocabulary": ["a", "b", "a"]}, "columns.0", "vocabulary names 'a' more than once"),
+        ({"min_diff_from_avg": 1}, "columns.0", "has min_diff_from_avg without mutual_information"),
+        ({"min_mutual_information": 1}, "columns.0", "has min_mutual_information without mutual_information"),
+        ({"use_adjusted_mutual_info": True}, "columns.0", "has use_adjusted_mutual_info without mutual_information"),
+        ({"mutual_information": "y", "min_frequency": 2}, "columns.0", "has min_frequency, which is for what"),
+        ({"mutual_information": "y", "weights": "w"}, "columns.0", "has weights, which is for what is learned"),
+        ({"mutual_information": "y", "top_k": 2, "coverage": {"key": "a", "top_k": 1}}, "columns.0", "has coverage"),
+        ({"vocabulary": ["a"], "mutual_information": "y"}, "columns.0", "has mutual_information, which is for"),
         ({"oov_buckets": -1}, "columns.0.oov_buckets", "greater than or equal to 0"),
     ],
 )
@@ -239,3 +267,91 @@ def test_one_weight_a_row():
     with pytest.raises(SpecError) as error:
         validate({"inputs": inputs, "columns": [WORDS | {"name": "x", "weights": "w"}]}, FeatureSpec, "spec")
     assert error.value.what == "spec: columns.x.weights: 'w' is multi-valued"
+
+
+@pytest.mark.parametrize(
+    ("label", "what", "received"),
+    [
+        ({"name": "y"}, "columns.x.mutual_information: 'y' is a number", "a label for regression"),
+        ({"name": "y", "above": 1, "missing": "keep"}, "columns.x.mutual_information: rows without 'y' are kept",
+         "missing: keep"),
+        ({"name": "z"}, "columns.x: there is no label 'y'", "'y'"),
+    ],
+)  # fmt: skip
+def test_labels_that_tell_nothing(label, what, received):
+    column = {"name": "x", "kind": "vocabulary", "mutual_information": "y"}
+    with pytest.raises(SpecError) as error:
+        validate({"columns": [column], "labels": [label]}, FeatureSpec, "spec")
+    assert error.value.what == f"spec: {what}"
+    assert error.value.received == received
+
+
+def test_mutual_information_is_that_of_tf_transform(tmp_path):
+    """Tags, some of them twice in a row, and single codes, by what they tell of a label of three classes."""
+    import tensorflow as tf
+    import tensorflow_transform as tft
+    import tensorflow_transform.beam as tft_beam
+    from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
+
+    rng = np.random.default_rng(5)
+    y = rng.integers(0, 3, 700)
+    tags = [[f"tag{(7 * k + i + one * (i % 5)) % 31}" for k in range(i % 4)] for i, one in enumerate(y)]
+    code = rng.integers(0, 60, 700) * 3 + y % 2
+    twice = pa.array([one + one[:1] for one in tags], pa.list_(pa.string()))
+    table = pa.table({"tags": twice, "code": code, "y": y, "split": ["train"] * 700})
+    options = {
+        "all": {},
+        "top": {"top_k": 9},
+        "least": {"min_mutual_information": 1.5},
+        "adjusted": {"use_adjusted_mutual_info": True},
+        "diff": {"min_diff_from_avg": 5},
+    }
+    columns = [
+        {"name": f"{source}_{name}", "kind": "vocabulary", "source": source, "mutual_information": "size"} | of
+        for source in ("tags", "code")
+        for name, of in options.items()
+    ]
+    spec = validate(
+        {
+            "inputs": {"code": {"dtype": "int64"}},
+            "columns": columns,
+            "labels": [{"name": "size", "source": "y", "classes": 3}],
+            "split": {"by": "column", "source": "split"},
+        },
+        FeatureSpec,
+        "spec",
+    )
+    output = tfloom.preprocess(spec, table, tmp_path / "transformed")
+
+    def preprocessing_fn(inputs):
+        for column in columns:
+            tft.vocabulary(
+                inputs[column["source"]],
+                labels=inputs["y"],
+                top_k=column.get("top_k"),
+                frequency_threshold=column.get("min_mutual_information"),
+                use_adjusted_mutual_info=column.get("use_adjusted_mutual_info", False),
+                min_diff_from_avg=column.get("min_diff_from_avg"),
+                vocab_filename=column["name"],
+            )
+        return {"y": inputs["y"]}
+
+    fields = {"tags": tf.io.VarLenFeature(tf.string), "code": tf.io.VarLenFeature(tf.int64)}
+    metadata = tft.DatasetMetadata.from_feature_spec(fields | {"y": tf.io.FixedLenFeature([], tf.int64)})
+    batch = pa.RecordBatch.from_pydict({
+        "tags": pa.array(tags, pa.list_(pa.binary())),
+        "code": code[:, None].tolist(),
+        "y": y[:, None].tolist(),
+    })  # fmt: skip
+    adapter = tensor_adapter.TensorAdapterConfig(
+        batch.schema, tensor_representation_util.InferTensorRepresentationsFromSchema(metadata.schema)
+    )
+    with tft_beam.Context(temp_dir=str(tmp_path / "scratch")):
+        transform_fn = ([batch], adapter) | tft_beam.AnalyzeDataset(preprocessing_fn)
+        transform_fn | tft_beam.WriteTransformFn(str(tmp_path / "of_tft"))
+    theirs, ours = tft.TFTransformOutput(str(tmp_path / "of_tft")), tft.TFTransformOutput(str(output.path))
+    found = {column["name"]: ours.vocabulary_by_name(column["name"]) for column in columns}
+    assert found == {name: theirs.vocabulary_by_name(name) for name in found}
+    assert {name: len(of) for name, of in found.items() if name.endswith("top")} == {"tags_top": 9, "code_top": 9}
+    for source in ("tags", "code"):  # each option changes something
+        assert len({str(found[f"{source}_{name}"]) for name in options}) == len(options)

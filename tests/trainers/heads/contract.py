@@ -147,14 +147,18 @@ class HeadContract:
 
     # -- metrics ------------------------------------------------------------------------------------------------------
 
-    def judged(self, outputs: np.ndarray, labels: np.ndarray, batch_size: int = 1_000) -> dict[str, Any]:
+    def judged(
+        self, outputs: np.ndarray, labels: np.ndarray, batch_size: int = 1_000, weights: np.ndarray | None = None
+    ) -> dict[str, Any]:
         task = head(self.label)
+        weights = np.ones(len(outputs), np.float32) if weights is None else weights
 
         def batches() -> Any:
             for start in range(0, len(outputs), batch_size):
                 of = slice(start, start + batch_size)
                 told = task.loss(lambda _, training: tf.constant(outputs[of]), {}, self.tensor(labels[of]))  # noqa: B023
-                yield {n: v.numpy() for n, v in told.predictions.items()}, labels[of], told.per_example.numpy()
+                predictions = {n: v.numpy() for n, v in told.predictions.items()}
+                yield predictions, labels[of], weights[of], told.per_example.numpy()
 
         return metrics.of_batches(task, batches())
 
@@ -168,6 +172,18 @@ class HeadContract:
         for name, value in expected.items():
             assert told[name] == pytest.approx(value, rel=1e-6), name
         assert told["rows"] == 500
+
+    def test_a_row_counts_by_its_weight(self):
+        """In every metric and in what is drawn: 3 as the row three times."""
+        outputs, labels = self.rows(np.random.default_rng(8), 500)
+        times = np.where(labels > np.median(labels), 4, np.random.default_rng(9).integers(1, 3, 500))
+        told = self.judged(outputs, labels, 64, times.astype(np.float32))
+        often = self.judged(np.repeat(outputs, times, axis=0), np.repeat(labels, times), 64)
+        assert metrics.numbers(told) == pytest.approx(metrics.numbers(often), rel=1e-9)
+        assert metrics.numbers(told) != pytest.approx(metrics.numbers(self.judged(outputs, labels)), rel=1e-3)
+        assert (told["rows"], often["rows"]) == (500, times.sum())
+        for name in {"confusion", "residuals"} & told["curves"].keys():
+            assert told["curves"][name] == often["curves"][name]
 
     def test_the_monitor_prefers_what_is_better(self):
         assert type(head(self.label)).monitor == self.monitor

@@ -6,13 +6,16 @@ import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from tfloom.feature_specs.column import CategoricalColumn, Column, Dtype, Name, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.inputs import Input
+
+if TYPE_CHECKING:
+    from tfloom.feature_specs.labels import Label
 
 
 class Coverage(BaseModel):
@@ -48,6 +51,12 @@ class Vocabulary(CategoricalColumn):
     top_k: keep the k most frequent. min_frequency: keep what occurs at least so often.
     coverage: keep, beside those, of every key the `top_k` most frequent that occur at least `min_frequency` times.
       `key` is a regular expression, what it finds in an entry is its key: `{key: "^[^:]*", top_k: 2}`.
+    mutual_information: a label; instead of the most frequent, the values that tell most of it come first, by
+      tft.vocabulary's mutual information in bits: a value's share of it times the number of rows.
+    min_mutual_information: beside `mutual_information`, keep what tells at least so much.
+    use_adjusted_mutual_info: less what a value as frequent tells by chance.
+    min_diff_from_avg: a value tells nothing of a class with which it occurs so few times more or less often than by
+      chance; left out, tf.Transform chooses it by the number of rows, from 2 to 25.
     weights: a numeric input; the frequency of a value is then the sum of its rows' weights. A row whose weight is
       missing, 0 or less teaches nothing.
     shared: a name for the vocabulary, which is learned of the values of all columns that say it, and the same for each.
@@ -65,6 +74,10 @@ class Vocabulary(CategoricalColumn):
     top_k: Annotated[int, Field(ge=1)] | None = None
     min_frequency: Annotated[int, Field(ge=1)] | None = None
     coverage: Coverage | None = None
+    mutual_information: str | None = None
+    min_mutual_information: FiniteFloat | None = None
+    use_adjusted_mutual_info: bool | None = None
+    min_diff_from_avg: Annotated[int, Field(ge=0)] | None = None
     weights: str | None = None
     shared: Annotated[str, Name] | None = None
     oov_buckets: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
@@ -78,6 +91,12 @@ class Vocabulary(CategoricalColumn):
         for field in (*_LEARNING, "shared"):
             if given and getattr(self, field) is not None:
                 raise ValueError(f"has {field}, which is for a learned vocabulary, and a given one")
+        for field in ("min_mutual_information", "use_adjusted_mutual_info", "min_diff_from_avg"):
+            if getattr(self, field) is not None and self.mutual_information is None:
+                raise ValueError(f"has {field} without mutual_information")
+        for field in ("min_frequency", "coverage", "weights"):
+            if getattr(self, field) is not None and self.mutual_information is not None:
+                raise ValueError(f"has {field}, which is for what is learned by frequency, and mutual_information")
         if self.coverage is not None and self.top_k is None and self.min_frequency is None:
             raise ValueError("has coverage, and all is kept without top_k or min_frequency")
         if self.default is not None and self.oov_buckets:
@@ -94,6 +113,21 @@ class Vocabulary(CategoricalColumn):
 
     def accepted(self, name: str) -> tuple[Dtype, ...]:
         return ("float32", "int64") if name == self.weights else super().accepted(name)
+
+    def labels(self) -> tuple[str, ...]:
+        return () if self.mutual_information is None else (self.mutual_information,)
+
+    def check_labels(self, labels: Mapping[str, Label]) -> None:
+        if self.mutual_information is None:
+            return
+        label = labels[self.mutual_information]
+        if not label.class_names:
+            raise SpecError(f"columns.{self.name}.mutual_information: {label.name!r} is a number",
+                            expected="a label with `above`, `positive` or `classes`",
+                            received=f"a label for {label.task}")  # fmt: skip
+        if label.missing == "keep":
+            raise SpecError(f"columns.{self.name}.mutual_information: rows without {label.name!r} are kept",
+                            expected="a label whose `missing` is drop or reject", received="missing: keep")  # fmt: skip
 
     def learned_vocabulary(self) -> str | None:
         return (self.shared or self.name) if self.vocabulary is None and self.vocabulary_file is None else None
@@ -199,6 +233,17 @@ class Vocabulary(CategoricalColumn):
                 expected="inputs of one dtype, said in inputs: {NAME: {dtype: string}}",
                 received=", ".join(f"{c.inputs()[0]} {x.dtype.name}" for c, (x, _) in zip(of, taught, strict=True)),
             )
+        if self.mutual_information is not None:
+            rows = tf.concat([_distinct(values.categorical(column.inputs()[0])) for column in of], axis=0)
+            return tft.vocabulary(
+                rows,
+                top_k=self.top_k,
+                frequency_threshold=self.min_mutual_information,
+                labels=tf.tile(values.label(self.mutual_information), [len(of)]),
+                use_adjusted_mutual_info=bool(self.use_adjusted_mutual_info),
+                min_diff_from_avg=self.min_diff_from_avg,
+                vocab_filename=vocabulary,
+            )
         return tft.vocabulary(
             tf.concat([x for x, _ in taught], axis=0),
             top_k=self.top_k,
@@ -235,7 +280,16 @@ class Vocabulary(CategoricalColumn):
         )
 
 
-_LEARNING = ("top_k", "min_frequency", "coverage", "weights")
+_LEARNING = (
+    "top_k",
+    "min_frequency",
+    "coverage",
+    "mutual_information",
+    "min_mutual_information",
+    "use_adjusted_mutual_info",
+    "min_diff_from_avg",
+    "weights",
+)
 """The fields that say how a vocabulary is learned."""
 
 
@@ -247,6 +301,16 @@ def _key(pattern: str, entry: bytes) -> str:
     """What the pattern finds in an entry."""
     found = re.search(pattern, entry.decode("utf-8", "replace"))
     return found.group() if found else ""
+
+
+def _distinct(x: Any) -> Any:
+    """Ragged [B, None] -> each value of a row once: mutual information is that of having a value with the label."""
+    import tensorflow as tf
+
+    values, index = tf.unique(x.flat_values, out_idx=tf.int64)
+    count = tf.maximum(tf.size(values, tf.int64), 1)
+    pairs, _ = tf.unique(x.value_rowids() * count + index)
+    return tf.RaggedTensor.from_value_rowids(tf.gather(values, pairs % count), pairs // count, x.nrows())
 
 
 def _is_int64(entry: str | int) -> bool:

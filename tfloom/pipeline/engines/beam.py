@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tfloom.feature_specs.errors import TfloomError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS
+from tfloom.pipeline import learning
 from tfloom.pipeline.graph_inputs import adapter_config, passing
 from tfloom.pipeline.ingest import ingest
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
@@ -84,7 +85,7 @@ class _Ingest(beam.DoFn):
             if done.rows.num_rows == 0:
                 continue
             places = pa.array(place(done.splits, chunk)[:, None].tolist(), pa.list_(pa.int64()))
-            rows = done.rows.append_column(PLACE, places)
+            rows = learning.added(self.spec, done.rows.append_column(PLACE, places))
             yield beam.pvalue.TaggedOutput("all", rows)
             train = rows.filter(pa.array(done.splits == SPLITS.index("train")))
             if train.num_rows:

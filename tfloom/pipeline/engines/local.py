@@ -19,6 +19,7 @@ import tensorflow_transform as tft
 
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS
+from tfloom.pipeline import learning
 from tfloom.pipeline.engines.analysis import Graph, Phase, analyze, to_arrow
 from tfloom.pipeline.graph_inputs import adapter_config, passing
 from tfloom.pipeline.ingest import ingest
@@ -113,7 +114,7 @@ class _Parsed:
         if not done.rows.num_rows:
             return None
         places = pa.array(place(done.splits, chunk)[:, None].tolist(), pa.list_(pa.int64()))
-        rows = done.rows.append_column(PLACE, places)
+        rows = learning.added(self.spec, done.rows.append_column(PLACE, places))
         path = f"{self.folder}/parsed/{chunk.source.index:05d}-{chunk.number:05d}.arrow"
         with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
             writer.write_batch(rows)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfloom.trainers.head import Head, LossOutput, Network, mismatch
+from tfloom.trainers.head import Evaluated, Head, LossOutput, Network, mismatch
 
 
 class BinaryClassification(Head):
@@ -49,11 +49,10 @@ class BinaryClassification(Head):
             "classes": tf.gather(tf.constant(self.label.class_names), class_ids),
         }
 
-    def evaluate(self, batches: Iterable[tuple[Mapping[str, np.ndarray], np.ndarray]]) -> dict[str, Any]:
-        pairs = [(predictions["logits"][:, 0], labels) for predictions, labels in batches]
-        logits = np.concatenate([p for p, _ in pairs]).astype(np.float64)
-        labels = np.concatenate([t for _, t in pairs]).astype(np.float64)
-        return binary_metrics(logits, labels)
+    def evaluate(self, batches: Iterable[Evaluated]) -> dict[str, Any]:
+        told = [(predictions["logits"][:, 0], *counted) for predictions, *counted in batches]
+        logits, labels, weights = (np.concatenate(parts).astype(np.float64) for parts in zip(*told, strict=True))
+        return binary_metrics(logits, labels, weights)
 
     def classify(self, predictions: Mapping[str, Any]) -> dict[str, Any]:
         scores = predictions["probabilities"]
@@ -64,25 +63,30 @@ class BinaryClassification(Head):
         return {"outputs": predictions["logistic"][:, 0]}
 
 
-def binary_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Exact metrics of scores [rows] for labels 0 and 1: every threshold there is, none interpolated."""
+def binary_metrics(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> dict[str, Any]:
+    """Exact metrics of scores [rows] for labels 0 and 1: every threshold there is, none interpolated.
+
+    weights: above 0, how much each row counts; left out, all are 1.
+    """
+    weights = np.ones(len(labels)) if weights is None else weights
     probability = np.where(logits >= 0, 1 / (1 + np.exp(-np.abs(logits))), 1 - 1 / (1 + np.exp(-np.abs(logits))))
     order = np.argsort(-logits, kind="stable")
     # Rows of one score pass a threshold together.
     last = np.append(np.diff(logits[order]) != 0, True)
-    hits, misses = np.cumsum(labels[order])[last], np.cumsum(1 - labels[order])[last]
-    positives, negatives = max(hits[-1], 1.0), max(misses[-1], 1.0)
+    hits = np.cumsum((weights * labels)[order])[last]
+    misses = np.cumsum((weights * (1 - labels))[order])[last]
+    decided = hits[-1] > 0 and misses[-1] > 0
+    positives, negatives = hits[-1] or 1.0, misses[-1] or 1.0
     tpr, fpr = np.append(0, hits / positives), np.append(0, misses / negatives)
     precision = hits / (hits + misses)
-    decided = positives == hits[-1] and negatives == misses[-1]
     auc = float(np.trapezoid(tpr, fpr)) if decided else float("nan")
     return {
         "auc": auc,
         "auc_precision_recall": float(np.sum(np.diff(np.append(0, hits)) * precision) / positives),
-        "accuracy": float(np.mean((logits > 0) == (labels > 0.5))),
-        "label/mean": float(labels.mean()),
-        "prediction/mean": float(probability.mean()),
-        "curves": {"roc": _thinned(fpr, tpr), "calibration": _calibration(probability, labels)},
+        "accuracy": float(np.average((logits > 0) == (labels > 0.5), weights=weights)),
+        "label/mean": float(np.average(labels, weights=weights)),
+        "prediction/mean": float(np.average(probability, weights=weights)),
+        "curves": {"roc": _thinned(fpr, tpr), "calibration": _calibration(probability, labels, weights)},
     }
 
 
@@ -91,11 +95,13 @@ def _thinned(fpr: np.ndarray, tpr: np.ndarray, points: int = 200) -> dict[str, l
     return {"false_positive_rate": fpr[kept].tolist(), "true_positive_rate": tpr[kept].tolist()}
 
 
-def _calibration(probability: np.ndarray, labels: np.ndarray, bins: int = 20) -> dict[str, list[float]]:
+def _calibration(
+    probability: np.ndarray, labels: np.ndarray, weights: np.ndarray, bins: int = 20
+) -> dict[str, list[float]]:
     """Of about as many rows each."""
     groups = [g for g in np.array_split(np.argsort(probability, kind="stable"), bins) if len(g)]
     return {
-        "predicted": [float(probability[g].mean()) for g in groups],
-        "observed": [float(labels[g].mean()) for g in groups],
+        "predicted": [float(np.average(probability[g], weights=weights[g])) for g in groups],
+        "observed": [float(np.average(labels[g], weights=weights[g])) for g in groups],
         "rows": [len(g) for g in groups],
     }

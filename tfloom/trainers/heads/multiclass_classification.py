@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfloom.trainers.head import Head, LossOutput, Network, mismatch
+from tfloom.trainers.head import Evaluated, Head, LossOutput, Network, mismatch
 
 
 class MulticlassClassification(Head):
@@ -46,12 +46,12 @@ class MulticlassClassification(Head):
             "classes": tf.gather(tf.constant(self.label.class_names), class_ids),
         }
 
-    def evaluate(self, batches: Iterable[tuple[Mapping[str, np.ndarray], np.ndarray]]) -> dict[str, Any]:
-        confusion = np.zeros((self.units, self.units), np.int64)
-        for predictions, labels in batches:
-            np.add.at(confusion, (labels, predictions["class_ids"][:, 0]), 1)
+    def evaluate(self, batches: Iterable[Evaluated]) -> dict[str, Any]:
+        confusion = np.zeros((self.units, self.units))
+        for predictions, labels, weights in batches:
+            np.add.at(confusion, (labels, predictions["class_ids"][:, 0]), weights)
         return {
-            "accuracy": float(np.trace(confusion) / max(confusion.sum(), 1)),
+            "accuracy": float(np.trace(confusion) / (confusion.sum() or 1)),
             "curves": {"confusion": confusion.tolist()},
         }
 

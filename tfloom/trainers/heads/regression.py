@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfloom.trainers.head import Head, LossOutput, Network, mismatch
+from tfloom.trainers.head import Evaluated, Head, LossOutput, Network, mismatch
 
 
 class Regression(Head):
@@ -38,17 +38,17 @@ class Regression(Head):
     def predictions(self, outputs: Any) -> dict[str, Any]:
         return {"predictions": outputs}
 
-    def evaluate(self, batches: Iterable[tuple[Mapping[str, np.ndarray], np.ndarray]]) -> dict[str, Any]:
-        pairs = [(predictions["predictions"][:, 0], labels) for predictions, labels in batches]
-        predicted = np.concatenate([p for p, _ in pairs]).astype(np.float64)
-        labels = np.concatenate([t for _, t in pairs]).astype(np.float64)
+    def evaluate(self, batches: Iterable[Evaluated]) -> dict[str, Any]:
+        told = [(predictions["predictions"][:, 0], *counted) for predictions, *counted in batches]
+        predicted, labels, weights = (np.concatenate(parts).astype(np.float64) for parts in zip(*told, strict=True))
         residuals = predicted - labels
-        rows, edges = np.histogram(residuals, bins=50)
+        rows, edges = np.histogram(residuals, bins=50, weights=weights)
+        mean = lambda x: float(np.average(x, weights=weights))
         return {
-            "rmse": float(np.sqrt(np.mean(residuals**2))),
-            "mae": float(np.mean(np.abs(residuals))),
-            "label/mean": float(labels.mean()),
-            "prediction/mean": float(predicted.mean()),
+            "rmse": float(np.sqrt(mean(residuals**2))),
+            "mae": mean(np.abs(residuals)),
+            "label/mean": mean(labels),
+            "prediction/mean": mean(predicted),
             "curves": {"residuals": {"edges": edges.tolist(), "rows": rows.tolist()}},
         }
 
