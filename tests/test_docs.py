@@ -25,6 +25,14 @@ def test_generated_docs_are_up_to_date():
     assert done.returncode == 0, f"run `make docs`: {done.stdout}{done.stderr}"
 
 
+def test_what_the_model_sees_of_the_examples():
+    """Every page's example by one job: `docs/examples.py` says what is wrong with one that does not run."""
+    done = subprocess.run(
+        [sys.executable, "docs/examples.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"run `make docs`: {done.stdout}{done.stderr[-2000:]}"
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if p == "docs/spec.md" or p.startswith("docs/columns/")])
 def test_examples_are_specs(page):
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
