@@ -32,7 +32,7 @@ from tfloom.feature_specs import FeatureSpec
 from tfloom.feature_specs.directories import TransformOutput
 
 PAGES = Path(__file__).parent / "columns"
-BLOCK = re.compile(r"(<!-- example: begin (\w+) -->\n)(.*?)(<!-- example: end -->)", re.DOTALL)
+BLOCK = re.compile(r"^(<!-- example: begin (\w+) -->\n)(.*?)^(<!-- example: end -->)", re.DOTALL | re.MULTILINE)
 TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 SPLIT = "split of the example"
 ROWS = 8

@@ -196,7 +196,7 @@ class Profile:
             with_it = pc.match_substring(self._counts["text"], one)
             rows = pc.sum(self._counts["count"].filter(with_it)).as_py() or 0
             parts = self.parts(one)
-            if 10 * rows >= self.counted > 0 and 2 * len(parts) <= self.distinct and _are_short(parts):
+            if 10 * rows >= self.counted > 0 and 0 < 2 * len(parts) <= self.distinct and _are_short(parts):
                 return one
         return None
 
