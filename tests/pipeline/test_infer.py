@@ -334,10 +334,11 @@ def test_places_are_noted():
     found = survey(pa.table(degrees), "y")
     notes = "\n".join(found.notes["pickup_lat"])
     assert notes.startswith("pickup_lat, pickup_lon: a place, of which could be made\n")
-    cell, distance = ({"name": "new"} | yaml.safe_load(line)[0] for line in found.notes["pickup_lat"][1:3])
+    cell, distance = (yaml.safe_load(line)[0] for line in found.notes["pickup_lat"][1:3])
     assert {key: cell[key] for key in ("kind", "source", "degrees")} == {
         "kind": "geo_cell", "source": ["pickup_lat", "pickup_lon"], "degrees": 0.02,
     }  # fmt: skip
+    assert "\n# - {name: pickup_lat_cell, kind: geo_cell, source: [pickup_lat, pickup_lon], " in found.to_yaml()
     assert distance["to"] == ["dropoff_lat", "dropoff_lon"]
     FeatureSpec.model_validate({"columns": [cell, distance]})  # to be taken as they are
     assert len(found.notes["lat"]) == 1  # 120 degrees north is no place

@@ -11,7 +11,7 @@ from apache_beam.pipeline import PipelineVisitor
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline import resolve
 from tfloom.pipeline.engines import beam
-from tfloom.pipeline.preprocess import preprocess
+from tfloom.pipeline.sources import find
 
 ROWS = 200
 WORDS = [f"word_{i}" for i in range(4)]
@@ -79,12 +79,13 @@ def test_passes_over_the_data(columns, inputs, phases, looks, tmp_path, monkeypa
     for module in (beam, resolve):
         monkeypatch.setattr(module, "chunks", counted(module, module.chunks))
     spec = FeatureSpec.model_validate({"inputs": inputs, "columns": columns, "labels": [{"name": "y", "positive": 1}]})
-    preprocess(spec, {"train": table(), "test": table()}, tmp_path / "out")
+    sources = find({"train": table(), "test": table()}, tmp_path)
+    beam.run(resolve.resolve(spec, sources), sources, str(tmp_path / "out"), (), parquet=False)
 
     visitor = Phases()
     (pipeline,) = pipelines
     pipeline.visit(visitor)
     assert visitor.found == phases
-    sources = {label for _, label in reads}
-    assert len(sources) == 2
-    assert all(reads["beam", label] == 1 and reads["resolve", label] == looks for label in sources)
+    labels = {source.label for source in sources}
+    assert len(labels) == 2
+    assert reads == Counter({("beam", one): 1 for one in labels}) + Counter({("resolve", one): looks for one in labels})

@@ -281,5 +281,5 @@ def _percent(share: float) -> str:
 
 def _line(column: Mapping[str, Any]) -> str:
     """A column as a line of a spec."""
-    text = yaml.safe_dump([dict(column)], sort_keys=False, width=10_000, default_flow_style=None)
-    return str(text).strip()
+    text: str = yaml.safe_dump(dict(column), sort_keys=False, width=10_000, default_flow_style=True)
+    return f"- {text.strip()}"
