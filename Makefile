@@ -22,6 +22,7 @@ lint: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/examples.py
 
 bench: $(patsubst benchmarks/%.py,bench-%,$(wildcard benchmarks/[a-z]*.py))
 

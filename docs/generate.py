@@ -5,11 +5,15 @@ python docs/generate.py --check  write nothing, name what is out of date and exi
 
 A page asks for the table of a model by `<!-- fields: begin NAME -->` and `<!-- fields: end -->`, where NAME is a column
 kind or a class of `MODELS`. The meaning of a field is what the docstring of its class, or of a parent, says after
-`field: `; a field that no docstring explains is an error.
+`field: `; a field that no docstring explains is an error. What a kind is (`tfloom list columns` in full) stands between
+`<!-- about: begin NAME -->` and `<!-- about: end -->`, the table of all kinds between `<!-- kinds: begin columns -->`
+and `<!-- kinds: end -->`. The example of its page is written by `docs/examples.py`.
 """
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import re
 import sys
@@ -20,17 +24,19 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
-from tfloom.feature_specs import json_schema
+from tfloom.feature_specs import discovery, json_schema
+from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.inputs import Input
 from tfloom.feature_specs.labels import Label
-from tfloom.feature_specs.spec import kind
+from tfloom.feature_specs.spec import KINDS, kind
 from tfloom.feature_specs.split import ByColumn, ByHash, ByTime
 from tfloom.feature_specs.weight import Weight
 
 DOCS = Path(__file__).parent
 MODELS = {cls.__name__: cls for cls in (Input, Label, Weight, ByHash, ByColumn, ByTime)}
 DISCRIMINATORS = ("kind", "by")
-BLOCK = re.compile(r"(<!-- fields: begin (\w+) -->\n).*?(<!-- fields: end -->)", re.DOTALL)
+# At the start of a line: a page that is shown as code, indented, is left alone.
+BLOCK = re.compile(r"^(<!-- (fields|about|kinds): begin (\w+) -->\n).*?^(<!-- \2: end -->)", re.DOTALL | re.MULTILINE)
 FIELDS = re.compile(r"(?:^|(?<=\. ))([a-z_0-9]+(?:, [a-z_0-9]+)*):\s", re.MULTILINE)
 
 
@@ -51,12 +57,42 @@ def generated() -> Iterator[tuple[Path, str]]:
     for path in sorted(DOCS.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         if BLOCK.search(text):
-            yield path, BLOCK.sub(lambda match: match[1] + field_table(model(match[2])) + match[3], text)
+            yield path, BLOCK.sub(lambda match: match[1] + block(match[2], match[3]) + match[4], text)
+
+
+def block(what: str, name: str) -> str:
+    """The text between two marks."""
+    return field_table(model(name)) if what == "fields" else about(kind(name)) if what == "about" else kinds()
+
+
+def kinds() -> str:
+    """A Markdown table of the kinds of column: what `tfloom list columns` prints."""
+    lines = [table_row("kind", "what it is", "the raw row", "what the model sees"), table_row(*["---"] * 4)]
+    for name in discovery.names(KINDS):
+        cls = kind(name)
+        link = f"[{name}](columns/{name}.md)"
+        lines.append(table_row(link, first_line(cls), cls.raw_row(), cls.feature_type().__name__))
+    return "\n".join(lines) + "\n"
 
 
 def model(name: str) -> type[BaseModel]:
     """The class of a column kind, or of `MODELS`."""
     return MODELS[name] if name in MODELS else kind(name)
+
+
+def about(cls: type[Column]) -> str:
+    """What the docstrings of a kind's module and class say first; what it reads of a raw row and what a model sees."""
+    line = first_line(cls)
+    meaning = " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+    linked = re.sub(r"arXiv:(\d{4}\.\d{5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", meaning)
+    rows = [("the raw row", "the model sees"), ("---", "---"), (cls.raw_row(), f"`{cls.feature_type().__name__}`")]
+    return "\n".join([line[:1].upper() + line[1:], "", linked, "", *(table_row(*row) for row in rows)]) + "\n"
+
+
+def first_line(cls: type[Column]) -> str:
+    """Of the docstring of a kind's module, without the kind's name."""
+    told = (inspect.getdoc(importlib.import_module(cls.__module__)) or "").splitlines()[0]
+    return told.removeprefix(f"`{cls.model_fields['kind'].default}`: ")
 
 
 # -- fields -----------------------------------------------------------------------------------------------------------

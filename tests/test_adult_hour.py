@@ -71,7 +71,7 @@ def test_the_hour(desk):
 
     told = typed(desk, "infer adult.data adult.test --label Y -o spec.yaml")
     assert told[-3:] == [
-        "left out: id, another value in nearly every row, as an id has",
+        "left out: id, distinct in 100% of rows, as an id is",
         "label Y: binary_classification",
         "written: spec.yaml",
     ]

@@ -99,7 +99,7 @@ labels:
 @pytest.fixture
 def acme(tmp_path):
     """The source of a package, whose column is the one that the docs show."""
-    (clipped,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.DOTALL)
+    clipped = re.findall(r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.DOTALL)[0]
     package = tmp_path / "source"
     for name, text in {"__init__": "", "clipped": clipped, "absolute": HEAD, "added": BACKBONE}.items():
         (package / "acme").mkdir(parents=True, exist_ok=True)

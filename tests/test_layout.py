@@ -17,6 +17,21 @@ def test_every_column_kind_has_a_page():
     nothing_lacks("tests/feature_specs/columns/test_{}.py", kinds)
 
 
+def test_every_column_page_has_its_generated_parts():
+    kinds = discovery.names("tfloom.feature_specs.columns")
+    lacks = {
+        kind: parts
+        for kind in kinds
+        if (page := ROOT / f"docs/columns/{kind}.md").is_file()
+        and (parts := [part for part in ("about", "example", "fields") if not has(page.read_text(), part, kind)])
+    }
+    assert not lacks, "; ".join(f"docs/columns/{kind}.md lacks {', '.join(parts)}" for kind, parts in lacks.items())
+
+
+def has(text, part, kind):
+    return f"<!-- {part}: begin {kind} -->\n" in text and f"<!-- {part}: end -->\n" in text
+
+
 def test_every_head_has_a_page_and_a_test():
     heads = discovery.names("tfloom.trainers.heads")
     nothing_lacks("docs/heads/{}.md", heads)
@@ -39,8 +54,13 @@ def nothing_lacks(pattern, names):
 
 @pytest.mark.parametrize(
     "program",
-    ["import tfloom", "import tfloom; tfloom.load_spec('examples/flights.yaml')", "import tfloom.cli"],
-    ids=["import", "load_spec", "cli"],
+    [
+        "import tfloom",
+        "import tfloom; tfloom.load_spec('examples/flights.yaml')",
+        "import tfloom.cli",
+        "from tfloom.cli.list import command; command('columns')",
+    ],
+    ids=["import", "load_spec", "cli", "list"],
 )
 def test_nothing_heavy_where_it_is_not_needed(program):
     program += "; import sys; print(*{name.partition('.')[0] for name in sys.modules})"

@@ -15,12 +15,12 @@ def test_a_spec_to_start_from(succeeds, tmp_path):
         "home_town_in indicator home_town",
         "income vocabulary income",
         "income_in indicator income",
-        "left out: id, another value in nearly every row, as an id has",
+        "left out: id, distinct in 100% of rows, as an id is",
         "label fold: multiclass_classification",
         f"written: {out}",
     ]
     assert load_spec(out).label().class_names == ("eval", "test", "train")
-    assert "#   id: another value in nearly every row, as an id has" in out.read_text()
+    assert "#   id: distinct in 100% of rows, as an id is" in out.read_text()
 
 
 def test_a_spec_that_is_there_is_kept_unless_asked(refused, succeeds, tmp_path):

@@ -7,9 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import tensorflow as tf
+import yaml
 
 from tfloom.feature_specs.errors import DataError
-from tfloom.feature_specs.spec import load_spec
+from tfloom.feature_specs.spec import FeatureSpec, load_spec
 from tfloom.pipeline.infer import infer, survey
 from tfloom.pipeline.preprocess import preprocess
 
@@ -55,17 +56,39 @@ def test_what_becomes_of_each_column(found):
     spec = found.spec
     assert column(spec, "age") == {"kind": "numeric", "scale": "z_score"}
     assert column(spec, "age_q") == {"kind": "bucketized", "source": "age", "quantiles": 10}
+    assert column(spec, "age_q_in") == {"kind": "indicator", "of": "age_q"}
     assert column(spec, "work_class") == {"kind": "vocabulary", "source": "work class", "oov_buckets": 1}
     assert column(spec, "work_class_in") == {"kind": "indicator", "of": "work_class"}
     assert column(spec, "employer") == {"kind": "hashed", "buckets": 4096}
     assert column(spec, "employer_vec") == {"kind": "embedded", "of": "employer", "dimension": 16}
-    assert column(spec, "month_vec") == {"kind": "embedded", "of": "month", "dimension": 11}
-    assert column(spec, "power") == column(spec, "height") == {"kind": "numeric", "scale": "z_score", "missing": "mean"}
+    assert column(spec, "month_in") == {"kind": "indicator", "of": "month"}
+    assert column(spec, "power") == {"kind": "numeric", "scale": "z_score", "missing": "mean"}
+    assert column(spec, "height") == {"kind": "numeric", "scale": "z_score", "missing": "mean", "indicator": True}
     assert spec.to_dict()["inputs"] == {"power": {"dtype": "float32", "na_values": ["?"]}}
     assert spec.groups == {
-        "wide": ("age_q", "work_class", "employer", "month", "power_q", "height_q"),
-        "deep": ("age", "work_class_in", "employer_vec", "month_vec", "power", "height"),
-    }
+        "wide": ("born_month", "born_weekday", "age_q", "work_class", "employer", "month", "power_q", "height_q"),
+        "deep": (
+            "born_cycles", "born_days_share", "age", "age_q_in", "work_class_in", "employer_vec", "month_in", "power",
+            "power_q_in", "height", "height_q_in",
+        ),
+    }  # fmt: skip
+
+
+def test_what_the_data_says_stands_in_comments(found):
+    """Each line before the first column made of what it tells of."""
+    lines = found.to_yaml().splitlines()
+
+    def above(name):
+        at = next(i for i, line in enumerate(lines) if line.startswith((f"- {{name: {name},", f"- name: {name}")))
+        return lines[at - 1]
+
+    assert above("age") == "# age: whole numbers from 17 to 89, 73 different"
+    assert above("work_class").startswith("# work class: text, 3 different, 3")
+    assert above("employer").startswith("# employer: text, 1,")
+    assert above("power").endswith(", 0.2% missing")
+    assert above("height").endswith("% missing")
+    assert above("born_cycles").startswith("# born: times from 1950-01-0")
+    assert above("income") == "# income: 29.9% '>50K', 29.9% '>50K.', 20.1% '<=50K', 20.1% '<=50K.'"
 
 
 def test_a_text_alike_but_for_a_dot_is_one_class(found, census):
@@ -81,7 +104,8 @@ def test_names_that_no_column_may_have():
     table = {"price (USD)": numbers, "2nd": numbers, "größe": words, "?": words, "column": words, "y": numbers}
     spec = infer(pa.table(table), "y")
     assert {name: column.kind for name, column in spec.by_name.items()} == {
-        "price_USD": "numeric", "price_USD_q": "bucketized", "column_2nd": "numeric", "column_2nd_q": "bucketized",
+        "price_USD": "numeric", "price_USD_q": "bucketized", "price_USD_q_in": "indicator",
+        "column_2nd": "numeric", "column_2nd_q": "bucketized", "column_2nd_q_in": "indicator",
         "gr_e": "vocabulary", "gr_e_in": "indicator", "column": "vocabulary", "column_in": "indicator",
         "column_2": "vocabulary", "column_2_in": "indicator",
     }  # fmt: skip
@@ -101,10 +125,10 @@ def test_names_that_are_one_to_tensorflow():
 
 def test_what_is_left_out_is_told_in_comments(census):
     found = survey(census / "a.data", "income")
-    assert list(found.left_out) == ["id", "born", "planet", "nothing"]
+    assert list(found.left_out) == ["id", "planet", "nothing"]
     (census / "spec.yaml").write_text(found.to_yaml())
     assert load_spec(census / "spec.yaml") == found.spec
-    assert "#   id: another value in nearly every row, as an id has\n" in found.to_yaml()
+    assert "#   id: distinct in 100% of rows, as an id is\n" in found.to_yaml()
     assert "#   planet: the same value in every row\n" in found.to_yaml()
 
 
@@ -199,6 +223,135 @@ def test_pictures_lists_and_odd_types():
     assert column(found.spec, "column_2nd_2") == {"kind": "vocabulary", "source": "column_2nd", "oov_buckets": 1}
     assert found.spec.groups["images"] == ("image",)
     assert list(found.left_out) == ["noise", "vector", "when"]
+    assert found.left_out["when"] == "the same value in every row"
+
+
+def of(values, name="x"):
+    """What a column of these values becomes, in a table with a label that it does not tell."""
+    y = np.random.default_rng(3).integers(2, size=len(values))
+    return survey(pa.table({name: values, "y": y, "z": y * 0 + np.arange(len(y)) % 5}), "y")
+
+
+ZEROS = [0.0] * 900 + [1.0 + i / 4 for i in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("values", "fields"),
+    [
+        (np.random.default_rng(0).normal(size=2_000), {"scale": "z_score"}),
+        (np.random.default_rng(0).lognormal(size=2_000), {"log1p": True, "scale": "z_score"}),
+        (np.random.default_rng(0).standard_t(2.5, size=2_000).clip(-40, 40), {"scale": "gaussian"}),
+        ([None, *range(1, 120)] * 2, {"scale": "z_score", "missing": "mean"}),
+        ([None] * 9 + list(np.random.default_rng(0).lognormal(size=200)),
+         {"log1p": True, "scale": "z_score", "missing": "median", "indicator": True}),
+    ],
+)  # fmt: skip
+def test_how_a_number_is_scaled(values, fields):
+    assert column(of(list(values)).spec, "x") == {"kind": "numeric"} | fields
+
+
+@pytest.mark.parametrize(
+    ("values", "first", "last"),
+    [
+        (ZEROS, 1.0, 24.5),  # of nine zeros in ten quantiles would make one bucket
+        ([-x for x in ZEROS], -24.5, 0.0),
+        (ZEROS[:900] + [i / 4 - 12.375 for i in range(100)], -11.0, 11.0),
+    ],
+)
+def test_a_value_of_most_rows_has_a_bucket_of_its_own(values, first, last):
+    """And the others share the rest: as many rows each, near enough."""
+    edges = column(of(values).spec, "x_q")["boundaries"]
+    assert (edges[0], edges[-1]) == pytest.approx((first, last), abs=1.5)
+    commonest = max(set(values), key=values.count)
+    bucket = np.searchsorted(edges, values, side="right")
+    assert set(np.asarray(values)[bucket == np.searchsorted(edges, commonest, side="right")]) == {commonest}
+    assert max(np.bincount(bucket[np.asarray(values) != commonest])) <= 60
+
+
+def test_a_number_of_one_value_is_told_from_a_missing_one():
+    spec = of([0.5, None] * 50).spec
+    assert column(spec, "x") == {"kind": "numeric", "scale": "z_score", "missing": "mean", "indicator": True}
+    assert column(spec, "x_q")["quantiles"] == 10
+
+
+def test_a_large_vocabulary_of_few_common_values_keeps_those():
+    rng = np.random.default_rng(0)
+    words = [f"w{i}" for i in rng.integers(50, size=60_000)] + [f"rare{i}" for i in range(2_000)]
+    kept = column(of(words).spec, "x")
+    assert kept == {"kind": "vocabulary", "top_k": 50, "oov_buckets": 1}
+
+
+def test_texts_of_several_values_are_taken_apart():
+    rng = np.random.default_rng(0)
+    tags = ["rain", "snow", "wind", "sun", "hail", "fog"]
+    values = ["|".join(rng.choice(tags, n, replace=False)) for n in rng.integers(1, 5, size=300)]
+    spec = of(values).spec
+    assert spec.to_dict()["inputs"]["x"] == {"dtype": "string", "delimiter": "|"}
+    assert column(spec, "x") == {"kind": "vocabulary", "oov_buckets": 1}
+    assert column(spec, "x_in") == {"kind": "indicator", "of": "x"}
+
+
+def test_a_comma_in_a_name_separates_nothing():
+    values = [f"{i % 40} Main Street, Town {i % 37}" for i in range(400)]
+    assert "x" not in of(values).spec.inputs
+
+
+def test_free_text_is_left_to_a_person():
+    values = [f"the quick brown fox number {i} jumps over {i % 7} dogs" for i in range(100)]
+    assert of(values).left_out == {"x": "free text, about 10 words each: a kind of column that reads words may help"}
+
+
+HOURS = [datetime.datetime(2020, 1, 1) + datetime.timedelta(hours=7 * i) for i in range(500)]
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_time_becomes_its_cycles_and_how_late_it_is(as_text, tmp_path):
+    found = of([time.isoformat() for time in HOURS] if as_text else pa.array(HOURS), "when")
+    spec = found.spec
+    assert column(spec, "when_cycles") == {
+        "kind": "date", "source": "when", "parts": ["month", "weekday", "hour"], "cyclical": True,
+    }  # fmt: skip
+    assert column(spec, "when_hour") == {"kind": "date_part", "source": "when", "part": "hour"}
+    assert column(spec, "when_days") == {"kind": "date", "source": "when", "since": "2020-01-01T00:00:00"}
+    assert column(spec, "when_days_share") == {"kind": "expression", "of": "when_days / 145", "missing": 0.0}
+    assert "when_days" not in spec.groups["deep"]
+    assert "# when: times from 2020-01-01 00:00:00 to 2020-05-25 13:00:00, 500 different\n" in found.to_yaml()
+
+
+def test_a_time_that_rows_lack():
+    spec = of([None, "2020-01-01", "2020-01-02", "2020-01-03"] * 20, "when").spec
+    assert "when_cycles" not in spec.by_name  # three days tell neither month nor weekday nor hour
+    assert column(spec, "when_days")["missing"] == 1.0
+
+
+def test_places_are_noted():
+    rng = np.random.default_rng(0)
+    degrees = {
+        "pickup_lat": rng.uniform(40.4, 40.9, 200), "pickup_lon": rng.uniform(-74.2, -73.7, 200),
+        "dropoff_lat": rng.uniform(40.4, 40.9, 200), "dropoff_lon": rng.uniform(-74.2, -73.7, 200),
+        "lat": rng.uniform(100, 120, 200), "lon": rng.uniform(0, 1, 200), "y": rng.integers(2, size=200),
+    }  # fmt: skip
+    found = survey(pa.table(degrees), "y")
+    notes = "\n".join(found.notes["pickup_lat"])
+    assert notes.startswith("pickup_lat, pickup_lon: a place, of which could be made\n")
+    cell, distance = (yaml.safe_load(line)[0] for line in found.notes["pickup_lat"][1:3])
+    assert {key: cell[key] for key in ("kind", "source", "degrees")} == {
+        "kind": "geo_cell", "source": ["pickup_lat", "pickup_lon"], "degrees": 0.02,
+    }  # fmt: skip
+    assert "\n# - {name: pickup_lat_cell, kind: geo_cell, source: [pickup_lat, pickup_lon], " in found.to_yaml()
+    assert distance["to"] == ["dropoff_lat", "dropoff_lon"]
+    FeatureSpec.model_validate({"columns": [cell, distance]})  # to be taken as they are
+    assert len(found.notes["lat"]) == 1  # 120 degrees north is no place
+
+
+def test_what_may_be_a_leak_is_flagged_and_kept():
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=2_000)
+    table = {"paid": np.where(y == 1, rng.normal(9, 1, 2_000), np.nan), "age": rng.integers(17, 90, 2_000), "y": y}
+    found = survey(pa.table({name: pa.array(x, from_pandas=True) for name, x in table.items()}), "y")
+    assert found.suspects == {"paid": "it alone has an AUC of 1.0000"}
+    assert "paid" in found.spec.by_name
+    assert "# Suspected leaks:\n#   paid: it alone has an AUC of 1.0000\n" in found.to_yaml()
 
 
 def test_a_late_oddity_is_seen_after_values_are_no_longer_counted(monkeypatch):

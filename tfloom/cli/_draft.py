@@ -32,6 +32,8 @@ def write(draft: Draft, out: Path) -> None:
     )
     for name, why in draft.left_out.items():
         console.print(f"left out: {name}, {why}")
+    for name, why in draft.suspects.items():
+        console.print(f"suspected leak: {name}, {why}")
     for label in draft.spec.labels:
         console.print(f"label {label.name}: {label.task}")
     console.print(f"written: {out}")

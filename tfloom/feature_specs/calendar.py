@@ -47,10 +47,11 @@ PERIODIC = tuple(part for part in NUMBERS if part != "is_weekend")
 """The parts that come round again."""
 
 _FIRST, _END = -62_135_596_800, 253_402_300_800
-_ISO = (
+ISO = (
     r"^(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
     r"(?:[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:[.,]\d+)?)?(?:Z|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?)?$"
 )
+"""A time as text, for RE2 and Python: its year, month, day, hour, minute, second; its offset's sign, hours, minutes."""
 
 
 def _date(value: Any) -> datetime.date:
@@ -175,10 +176,10 @@ def _seconds_of_texts(texts: Any) -> Any:
     import tensorflow as tf
 
     texts = tf.strings.regex_replace(tf.strings.strip(texts), r"^(\d{4})(\d{2})(\d{2})($|[T ])", r"\1-\2-\3\4")
-    well_formed = tf.strings.regex_full_match(texts, _ISO)
+    well_formed = tf.strings.regex_full_match(texts, ISO)
     texts = tf.where(well_formed, texts, "1970-01-01")
     # A field that is left out is 0; the sign of an offset belongs to its hours and its minutes.
-    fields = tf.strings.split(tf.strings.regex_replace(texts, _ISO, r"\1 \2 \3 0\4 0\5 0\6 \70\8 \70\9"), " ")
+    fields = tf.strings.split(tf.strings.regex_replace(texts, ISO, r"\1 \2 \3 0\4 0\5 0\6 \70\8 \70\9"), " ")
     numbers = tf.strings.to_number(fields.to_tensor(shape=[None, 8]), tf.int64)
     year, month, day, hour, minute, second, hours_ahead, minutes_ahead = tf.unstack(numbers, axis=1)
     date = days(year, month, day)

@@ -147,6 +147,17 @@ class Column(BaseModel):
         """The columns it is made of."""
         return ()
 
+    @classmethod
+    def raw_row(cls) -> str:
+        """What a column of this kind reads, in words."""
+        source = cls.model_fields.get("source")
+        several = source is not None and typing.get_origin(source.annotation) is tuple  # inputs, of a place for example
+        value = "one value of each input" if several else "one value"
+        many = "any number of values" if cls.reads_many else value
+        reads = [f"{many}, {' or '.join(cls.accepts)}"] if cls.accepts else []
+        reads += ["what another column reads"] if "of" in cls.model_fields else []
+        return ", or ".join(reads) or "nothing"
+
     def accepted(self, name: str) -> tuple[Dtype, ...]:
         """The dtypes that this input of its may have, where they are not the same for all of them."""
         return self.accepts

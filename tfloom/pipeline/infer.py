@@ -1,37 +1,31 @@
-"""A first spec, from the data: one that trains at once and is then made better by hand."""
+"""A first spec, from the data: one that trains at once and is then made better by hand.
+
+Sizes, boundaries and evidence come from all the data given, labels only into the evidence of suspected leaks. What is
+learned from a value (means, quantiles, vocabularies) the spec leaves to the training split.
+"""
 
 from __future__ import annotations
 
 import re
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tfloom.feature_specs.draft import Draft
 from tfloom.feature_specs.errors import DataError, nearest
-from tfloom.feature_specs.inputs import served_name, tensor_name
+from tfloom.feature_specs.labels import Label
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.leaks import Sample, suspects
 from tfloom.pipeline.profile import Profile
+from tfloom.pipeline.propose import Proposal, legal
 from tfloom.pipeline.sources import Data, Source, chunks, find, schema
-
-VOCABULARY = 1_000
-"""A categorical column of more values than these is hashed."""
-
-MAX_BUCKETS = 1 << 18
-INTEGERS = 32
-"""Integers of at most so many different values are categories (an hour, a month, a day), others are numbers."""
 
 FEW_INTEGERS = 20
 """A label of at most so many different integers has classes; of more, too, where they are 0, 1, 2 ... without a gap."""
 
 CLASSES = 100
-QUANTILES = 10
-INDICATOR = 10
-"""At most so many ids are seen one by one by the deep part, more are embedded."""
 
-_NEAR_EVERY_ROW = 0.95
 _YES_NO = {("yes", "no"), ("y", "n"), ("true", "false"), ("t", "f"), ("1", "0"), ("1", "-1"), ("positive", "negative")}
 
 
@@ -56,25 +50,35 @@ def survey(data: Data, label: str) -> Draft:
             raise DataError(f"label: the data has no column {label!r}", expected=nearest(label, names),
                             received=repr(label))  # fmt: skip
         profiles = {name: Profile() for name in names}
+        sample = Sample()
         for source in sources:
             for chunk in chunks(source, names):
+                sample.add(chunk.rows)
                 for name in names:
                     profiles[name].add(chunk.rows.column(name))
-    target = _label(label, profiles.pop(label))
+    of_label = profiles.pop(label)
+    target = _label(label, of_label)
     while target["name"] != label and target["name"] in names:
         target["name"] += "_label"
-    draft = _Draft({target["name"]})
+    proposal = Proposal({target["name"]})
     for name, profile in profiles.items():
-        draft.place(name, profile)
-    if not draft.columns:
+        proposal.place(name, profile)
+    if not proposal.columns:
         raise DataError("data: no column is left to learn from", expected="columns that tell rows apart",
-                        received="; ".join(f"{k}: {v}" for k, v in draft.left_out.items())[:300])  # fmt: skip
-    groups = {group: members for group, members in draft.groups.items() if members}
+                        received="; ".join(f"{k}: {v}" for k, v in proposal.left_out.items())[:300])  # fmt: skip
+    proposal.suggest_places({name: profile for name, profile in profiles.items() if name not in proposal.left_out})
+    groups = {group: members for group, members in proposal.groups.items() if members}
     spec = FeatureSpec.model_validate({
-        "inputs": draft.inputs, "columns": draft.columns, "labels": [target],
+        "inputs": proposal.inputs, "columns": proposal.columns, "labels": [target],
         "groups": groups if set(groups) != {"images"} else {},
     })  # fmt: skip
-    return Draft(spec, draft.left_out, REMARK)
+    read = [
+        name for name in spec.input_names if profiles[name].kind in ("number", "text", "time")
+        and not profiles[name].is_list
+    ]  # fmt: skip
+    told = suspects(sample, Label.model_validate(target), read)
+    notes = proposal.notes | {target["name"]: [f"{label}: {_shares(of_label)}"]}
+    return Draft(spec, proposal.left_out, REMARK, notes, told)
 
 
 def _shared_names(sources: Sequence[Source]) -> list[str]:
@@ -82,95 +86,9 @@ def _shared_names(sources: Sequence[Source]) -> list[str]:
     return [name for name in of_each[0] if all(name in names for names in of_each)]
 
 
-@dataclass
-class _Draft:
-    """The spec as it grows. taken: the names in use. served: the inputs by what they are to TensorFlow."""
-
-    taken: set[str]
-    columns: list[dict[str, Any]] = field(default_factory=list)
-    inputs: dict[str, Any] = field(default_factory=dict)
-    groups: dict[str, list[str]] = field(default_factory=lambda: {"wide": [], "deep": [], "images": []})
-    left_out: dict[str, str] = field(default_factory=dict)
-    served: dict[str, str] = field(default_factory=dict)
-
-    def place(self, name: str, profile: Profile) -> None:
-        """Give a column of the data its columns of the spec, or the reason why it has none."""
-        kind = profile.kind
-        if why := _useless(kind, profile):
-            self.left_out[name] = why
-        elif (other := self.served.setdefault(tensor_name(served_name(name)), name)) != name:
-            self.left_out[name] = f"one name with {other!r} to TensorFlow; give one of them another in the data"
-        elif kind == "picture":
-            height, width, channels = profile.picture_size()
-            self._add("images", name, name, "image", height=height, width=width, channels=channels)
-        elif kind == "number" and (profile.fractional or profile.distinct > INTEGERS) and not profile.is_list:
-            if profile.words:
-                self.inputs[name] = {"dtype": "float32", "na_values": sorted(profile.words)}
-            missing = {"missing": "mean"} if profile.missing else {}
-            column = self._add("deep", name, name, "numeric", scale="z_score", **missing)
-            self._add("wide", f"{column}_q", name, "bucketized", quantiles=QUANTILES)
-        else:
-            self._categorical(name, profile.distinct)
-
-    def _categorical(self, name: str, distinct: int) -> None:
-        if distinct > VOCABULARY:
-            # With twice as many buckets as values, 1 - exp(-1/2) = 39% of the values at most share theirs with another.
-            ids = min(MAX_BUCKETS, 1 << (2 * distinct - 1).bit_length())
-            column = self._add("wide", name, name, "hashed", buckets=ids)
-        else:
-            ids = distinct + 1
-            column = self._add("wide", name, name, "vocabulary", oov_buckets=1)
-        if ids <= INDICATOR:
-            self._add("deep", f"{column}_in", None, "indicator", of=column)
-        else:
-            self._add("deep", f"{column}_vec", None, "embedded", of=column, dimension=_dimension(ids))
-
-    def _add(self, group: str, name: str, source: str | None, kind: str, **fields: Any) -> str:
-        name = stem = _legal(name)
-        for n in range(2, len(self.taken) + 3):
-            if name not in self.taken:
-                break
-            name = f"{stem}_{n}"
-        self.taken.add(name)
-        named = {"source": source} if source not in (None, name) else {}
-        self.columns.append({"name": name, "kind": kind} | named | fields)
-        self.groups[group].append(name)
-        return name
-
-
-def _dimension(ids: int) -> int:
-    """6 * ids^(1/4), the rule of Deep & Cross (arXiv:1708.05123, section 4.2), here at most 16."""
-    return min(16, round(6 * ids**0.25))
-
-
-def _legal(name: str) -> str:
-    """The name as a column of a spec may have it."""
-    legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_")
-    return legal if legal[:1].isalpha() else f"column_{legal}".strip("_")
-
-
-def _useless(kind: str, profile: Profile) -> str | None:
-    """Why a column of the data is no help in learning, if it is none."""
-    if kind == "time":
-        return "a time; what matters of it, such as the hour or the weekday, belongs in a column of its own"
-    if kind == "other":
-        return f"{profile.type}, for which no kind of column is inferred"
-    if kind == "picture":
-        return None
-    if profile.distinct == 0:
-        return "no value at all"
-    if profile.distinct == 1 and not profile.missing:
-        return "the same value in every row"
-    if kind == "number" and profile.fractional:
-        return "lists of numbers, for which no kind of column is inferred" if profile.is_list else None
-    if not profile.is_list and profile.distinct >= max(_NEAR_EVERY_ROW * profile.counted, INTEGERS):
-        return "another value in nearly every row, as an id has"
-    return None
-
-
 def _label(name: str, profile: Profile) -> dict[str, Any]:
     """The label: two values are positive and negative, few are classes, other numbers are a number."""
-    label = {"name": _legal(name), "missing": "drop"} | ({"source": name} if _legal(name) != name else {})
+    label = {"name": legal(name), "missing": "drop"} | ({"source": name} if legal(name) != name else {})
     counts = profile.counts
     is_number = profile.kind == "number" and (not profile.words or len(counts) > CLASSES)
     written: dict[str, list[str]] = {}
@@ -195,6 +113,15 @@ def _label(name: str, profile: Profile) -> dict[str, Any]:
     classes = [_plain(written[one]) for one in sorted(written, key=float if is_number else str)]
     whole = all(isinstance(one, int) for one in classes)
     return label | {"classes": classes if whole else [str(one) if isinstance(one, int) else one for one in classes]}
+
+
+def _shares(profile: Profile) -> str:
+    """The commonest values of a label and their shares."""
+    if profile.kind == "number" and len(profile.counts) > FEW_INTEGERS:
+        return "numbers from {:.6g} to {:.6g}".format(*profile.numbers.values[[0, -1]])
+    counts = sorted(profile.counts.items(), key=lambda one: -one[1])
+    shares = [f"{rows / profile.counted:.1%} {text[:40]!r}" for text, rows in counts[:5]]
+    return ", ".join(shares + ["..."] * (len(counts) > 5))
 
 
 def _class(text: str, is_number: bool) -> str:

@@ -69,9 +69,10 @@ class _Values:
 
     def _categorical(self, name: str) -> tf.RaggedTensor:
         value = self.inputs[name]
-        present = value.values != (b"" if value.dtype == tf.string else -1)
-        rows = tf.boolean_mask(value.indices[:, 0], present)
-        return _rows(tf.boolean_mask(value.values, present), rows, value.dense_shape[0])
+        present = tf.where(value.values != (b"" if value.dtype == tf.string else -1))[:, 0]
+        # Fewer ops than two tf.boolean_mask: of a hundred inputs they are a good part of the time to trace the graph.
+        rows = tf.gather(value.indices[:, 0], present)
+        return _rows(tf.gather(value.values, present), rows, value.dense_shape[0])
 
     def _seconds(self, name: str) -> tf.Tensor:
         x = self.ragged(name)

@@ -179,11 +179,6 @@ def test_a_row_without_a_value(missing, needs):
     assert Date(name="x", parts=("day",), missing=missing).needs_value("x") is needs
 
 
-def test_what_its_page_shows(page, transform):
-    spec, raw, told = page("date")
-    assert [", ".join(f"{x:g}" for x in row) for row in transform(spec, x=raw)["x"].numpy()] == told
-
-
 def test_yaml_dates_and_texts_are_the_same(tmp_path):
     (tmp_path / "spec.yaml").write_text(
         "columns: [{name: x, kind: date, since: 2013-01-01, parts: [is_holiday], holidays: [2013-07-04, '2013-12-25']}]"

@@ -125,11 +125,6 @@ def test_what_it_cannot_be(fields, place, expected):
     assert error.value.what.startswith(f"spec: {place}: ")
 
 
-def test_what_its_page_shows(page, transform):
-    spec, raw, told = page("date_part")
-    assert [", ".join(map(str, row)) or "none" for row in transform(spec, x=raw)["x"]] == told
-
-
 def test_it_reads_one_value_a_row():
     with pytest.raises(SpecError, match="date_part cannot read 'x', which is multi-valued"):
         validate(hours(x={"multi_valued": True}), FeatureSpec, "spec")
