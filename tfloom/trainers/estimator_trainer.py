@@ -25,6 +25,7 @@ from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, replace, write_json
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.feature_specs.weighted_ids import WeightedIds
 from tfloom.trainers import checkpoint, inputs, metrics
 from tfloom.trainers.backbone import Backbone
 from tfloom.trainers.backbones.dnn import Dnn
@@ -158,7 +159,10 @@ class _Run:
         data = inputs.batches(
             self.output, "train", self.spec.batch_size, self.head.label, order=(self.spec.seed, epoch), skip=skip
         )
-        return data.map(lambda features, labels: (fed(features, self.columns, self.output.spec), labels))
+        return data.map(lambda features, labels: (self._read(fed(features, self.columns, self.output.spec)), labels))
+
+    def _read(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        return read(features, self.columns, self.output.spec)
 
     def _tell(self, before: int, steps: int, total: float) -> None:
         taken = before + steps
@@ -173,7 +177,7 @@ class _Run:
 
         def receiver() -> Any:
             tensors = {name: tf.compat.v1.placeholder(one.dtype, one.shape, name) for name, one in signature.items()}
-            return load_estimator().export.ServingInputReceiver(tensors, tensors)
+            return load_estimator().export.ServingInputReceiver(self._read(tensors), tensors)
 
         return Path(os.fsdecode(estimator.export_saved_model(str(staging), receiver)))
 
@@ -267,8 +271,25 @@ def _columns(backbone: Backbone, spec: FeatureSpec) -> tuple[Column, ...]:
 
 
 def fed(values: Mapping[str, Any], columns: Sequence[Column], spec: FeatureSpec) -> dict[str, Any]:
-    """Materialised columns by name -> the features that the tf.feature_columns of `columns` read, by key."""
+    """Materialised columns by name -> the features of the tf.feature_columns of `columns`, by key."""
     return {key: values[name] for column in columns for name, key in _keys(column, spec).items()}
+
+
+def read(features: Mapping[str, Any], columns: Sequence[Column], spec: FeatureSpec) -> dict[str, Any]:
+    """`fed` as the tf.feature_columns read it: weights, and the ids that they are of, as SparseTensors.
+
+    Of dense ones tf.feature_column would drop every id of -1, and every weight of 0: they would not be side by side.
+    """
+    result = dict(features)
+    for column in columns:
+        keys = _keys(column, spec)
+        for one in spec.encoded([column]):
+            if isinstance(one, WeightedIds):
+                there = tf.where(~tf.math.is_nan(features[keys[one.name]]))
+                for key in (keys[one.of], keys[one.name]):
+                    shape = tf.shape(features[key], tf.int64)
+                    result[key] = tf.SparseTensor(there, tf.gather_nd(features[key], there), shape)
+    return result
 
 
 def _keys(column: Column, spec: FeatureSpec) -> dict[str, str]:

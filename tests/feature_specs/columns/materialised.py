@@ -109,7 +109,8 @@ class Materialised:
         for name, feature in wanted.items():
             told = self.output.spec.inputs[name]
             if feature.dtype == tf.float32:
-                features[name] = tf.io.parse_example(examples, {name: feature})[name].numpy()
+                value = tf.io.parse_example(examples, {name: feature})[name]
+                features[name] = sparse_value(value) if isinstance(value, tf.SparseTensor) else value.numpy()
                 continue
             read = tf.io.VarLenFeature(tf.int64 if told.dtype == "int64" else tf.string)
             value = tf.io.parse_example(examples, {name: read})[name]
