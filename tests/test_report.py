@@ -231,8 +231,8 @@ def test_what_the_page_tells_of_columns(page):
         "string, any number of values a row", "small (0)·large (1)·out of vocabulary",
         "street: 40 of 64 ids in the 40 rows looked at", "of city × street",
         "with a number more, whether it was missing: 20.0% were; for example 20, 21, 22, 23, 24",
-        "of size × count", "size_by: weights of the ids of size; for example none, small (0) x 0.5, small (0) x 0.5·large"
-        " (1) x -2, small (0) x 0.5·large (1) x -2·out of v…, none",
+        "of size × count", "size_by: weights of the ids of size; for example none, small (0) x 0.5, small (0) x 0.5"
+        "·large (1) x -2, small (0) x 0.5·large (1) x -2·out of v…, none",
         "age_steps: piecewise_linear, the mean of each number", "for example 1·0, 1·0.025",
     ):  # fmt: skip
         assert told in text

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 # - docs/columns/identity.md: without a `default` tf hands on what lies outside, and its embedding fails. So such a
 #   column reads "inside".
 # - docs/columns/hashed.md: tf crosses no hash-bucket column, and has no salt. Neither is drawn.
-# - docs/columns/weighted.md: of dense tensors tf drops '' and -1, and weights of 0, each by itself: what is left does not
-#   belong together. So both are fed as sparse tensors, without the places that we drop; and no weight is NaN.
+# - docs/columns/weighted.md: of dense tensors tf drops '' and -1, and weights of 0, each by itself: what is left does
+#   not belong together. So both are fed as sparse tensors, without the places that we drop; and no weight is NaN.
 # - docs/columns/crossed.md: tf crosses '' and -1 of a dense tensor for want of a missing value. Raw parts of a cross
 #   are fed as sparse tensors.
 INPUTS = {

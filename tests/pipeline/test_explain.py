@@ -68,8 +68,11 @@ SEEN = {
     "tags_vec": ("vector of 3, row 9, 2 of 10", "vector of 3, row none of 10", "vector of 3, row 5 of 10"),
     "sizes": ("id 1 (M), 0 (S), -1 (unknown) of 2", "id none of 2", "id 0 (S), 0 (S) of 2"),
     "sizes_w": ("id 1 (M) x 0.5, 0 (S) x 2, -1 (unknown) x 9 of 2", "id none of 2", "id 0 (S) x 0, 0 (S) x -1 of 2"),
-    "sizes_in": ("one-hot 1 (M) x 0.5, 0 (S) x 2, -1 (unknown) x 9 of 2", "one-hot none of 2",
-                 "one-hot 0 (S) x 0, 0 (S) x -1 of 2"),
+    "sizes_in": (
+        "one-hot 1 (M) x 0.5, 0 (S) x 2, -1 (unknown) x 9 of 2",
+        "one-hot none of 2",
+        "one-hot 0 (S) x 0, 0 (S) x -1 of 2",
+    ),
     "both": ("id 0 of 1", "id 0 of 1", "id none of 1"),
     "photo": (f"a picture of {len(PNG)} bytes, float32 [4, 5, 3]",) * 3,
 }
@@ -78,7 +81,8 @@ RAW = {
     "code": {"code": [9]}, "size": {"size": [b"M"]}, "size_in": {"size": [b"M"]}, "tags": {"tags": [b"a", b"c"]},
     "tags_vec": {"tags": [b"a", b"c"]}, "sizes": {"several": [b"M", b"S", b"XL"]},
     "sizes_w": {"counts": [0.5, 2, 9], "several": [b"M", b"S", b"XL"]},
-    "sizes_in": {"counts": [0.5, 2, 9], "several": [b"M", b"S", b"XL"]}, "both": {"size": [b"M"], "x": [400.0]}, "photo": {"photo": [PNG]},
+    "sizes_in": {"counts": [0.5, 2, 9], "several": [b"M", b"S", b"XL"]},
+    "both": {"size": [b"M"], "x": [400.0]}, "photo": {"photo": [PNG]},
 }  # fmt: skip
 
 

@@ -163,9 +163,7 @@ def _multi_valued(name: str, declared: Input, values: pa.Array, reasons: dict[in
         flat = declared.without_na(pc.utf8_trim_whitespace(flat))
     result, bad = _cast(declared, flat)
     for index in np.flatnonzero(_bools(bad)):
-        reasons.setdefault(
-            int(parents[index]), f"{name}: {flat[int(index)].as_py()!r} is no {declared.dtype}"
-        )
+        reasons.setdefault(int(parents[index]), f"{name}: {flat[int(index)].as_py()!r} is no {declared.dtype}")
     if declared.dtype == "string":
         result = pc.if_else(pc.equal(result, b""), None, result)
     return _from_counts(np.bincount(parents, minlength=len(values)), pc.cast(result, _ARROW[str(declared.dtype)]))

@@ -62,8 +62,8 @@ class TestTfIdf(ColumnContract):
     }  # fmt: skip
     encoded = {
         "tf_idf_weighed_in": [
-            [0, 2 * PIE / 3, A / 3, 0], [B / 2, 0, A / 2, 0], [0] * 4, [0] * 4, [3 * B / 4, PIE / 4, 0, 0], [0, 0, A, 0],
-            [0, PIE / 2, 0, NEW / 2], [0, 0, 0, NEW],
+            [0, 2 * PIE / 3, A / 3, 0], [B / 2, 0, A / 2, 0], [0] * 4, [0] * 4, [3 * B / 4, PIE / 4, 0, 0],
+            [0, 0, A, 0], [0, PIE / 2, 0, NEW / 2], [0, 0, 0, NEW],
         ],
     }  # fmt: skip
     no_raw = {
@@ -118,8 +118,9 @@ def test_equal_to_the_mapper_of_tf_transform():
 )
 def test_what_it_cannot_be(of, kind):
     ids = {"name": "ids", "kind": "hashed", "source": "tags", "buckets": 2}
+    columns = [ids, {"name": "x"} | of, {"name": "t", "kind": "tf_idf", "of": "x"}]
     with pytest.raises(SpecError) as error:
-        validate({"columns": [ids, {"name": "x"} | of, {"name": "t", "kind": "tf_idf", "of": "x"}]}, FeatureSpec, "spec")
+        validate({"columns": columns}, FeatureSpec, "spec")
     assert error.value.what == "spec: columns.t.of: 'x' has no ids of its own"
     assert error.value.expected == "a categorical column, one of: ids"
     assert error.value.received == f"'x', which is {kind}"

@@ -88,6 +88,9 @@ MANY = {"multi_valued": True}
          [[0.5, 2, -1], [], [], [100]]),
         (LETTERS, {"x": {"delimiter": ";"}, "w": {"delimiter": "/", "dtype": "float32", "na_values": ["?"]}},
          ["a;b;c"], ["1/?/3"], [[0, 1, 2]], [[1, 0, 3]]),
+        # The rows of the page.
+        (LETTERS, {"x": {"delimiter": "|"}, "w": {"delimiter": "|"}}, ["a|b|a", "b||a", "z"], ["0.5|2|1", "-1|7|", "3"],
+         [[0, 1, 0], [1, 0], [-1]], [[0.5, 2, 1], [-1, 0], [3]]),
         (LETTERS, {"x": MANY, "w": MANY | {"dtype": "int64"}}, [["a", "b"]], [[None, -7]], [[0, 1]], [[0, -7]]),
         (LETTERS, {"x": MANY, "w": MANY}, [["a", "b"]], [[INF, -INF]], [[0, 1]], [[INF, -INF]]),
     ],
@@ -134,7 +137,8 @@ NO_IDS = "does not have an id for each value of an input"
 @pytest.mark.parametrize(
     ("columns", "what", "received"),
     [
-        ([IDS, {"name": "n", "kind": "numeric"}, W | {"of": "n"}], f"columns.w.of: 'n' {NO_IDS}", "'n', which is numeric"),
+        ([IDS, {"name": "n", "kind": "numeric"}, W | {"of": "n"}],
+         f"columns.w.of: 'n' {NO_IDS}", "'n', which is numeric"),
         ([IDS, {"name": "n", "kind": "bucketized", "boundaries": [0]}, W | {"of": "n"}],
          f"columns.w.of: 'n' {NO_IDS}", "'n', which is bucketized"),
         ([IDS, W | {"name": "v"}, W | {"of": "v"}], f"columns.w.of: 'v' {NO_IDS}", "'v', which is weighted"),
