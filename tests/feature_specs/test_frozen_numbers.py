@@ -70,12 +70,13 @@ def test_an_indicator_sums_weights_up(ids, weights, summed, transform):
 
 def test_term_frequency_times_inverse_document_frequency(tmp_path):
     """The example of tft.tfidf's own documentation."""
-    spec = FeatureSpec.model_validate({"columns": [
+    columns = [
         {"name": "words", "kind": "text", "source": "x"},
         {"name": "weighed", "kind": "tf_idf", "of": "words"},
-    ]})  # fmt: skip
-    texts = pa.table({"x": ["I like pie pie pie", "yum yum pie"]})
-    (shard,) = preprocess(spec, {"train": texts}, tmp_path / "out").examples("train")
+    ]
+    spec = FeatureSpec.model_validate({"columns": columns, "split": {"by": "column", "source": "part"}})
+    texts = pa.table({"x": ["I like pie pie pie", "yum yum pie"], "part": ["train"] * 2})
+    (shard,) = preprocess(spec, {None: texts}, tmp_path / "out").examples("train")
     summed = []
     for record in tf.data.TFRecordDataset(shard, "GZIP").as_numpy_iterator():
         told = tf.train.Example.FromString(record).features.feature

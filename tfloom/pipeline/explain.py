@@ -117,7 +117,7 @@ def _seen(
 ) -> str:
     """values: those of `_materialised`, by column."""
     value, *_ = values.values()
-    of, ids = next(reversed(values.items()))
+    of, ids = list(values.items())[-1]
     if column.transformed_type is not None and column.transformed_type.dtype == "bytes":
         return f"a picture of {len(value[0])} bytes, float32 [{column.height}, {column.width}, {column.channels}]"  # type: ignore[attr-defined]
     if of not in num_buckets:
