@@ -32,6 +32,7 @@ SPEC = {
         {"name": "age_q", "kind": "bucketized", "source": "age", "quantiles": 4},
         {"name": "city", "kind": "vocabulary", "oov_buckets": 1},
         {"name": "size", "kind": "vocabulary", "vocabulary": ["small", "large"]},
+        {"name": "size_by", "kind": "weighted", "of": "size", "weights": "count"},
         {"name": "street", "kind": "hashed", "buckets": 64},
         {"name": "where", "kind": "crossed", "of": ["city", "street"], "buckets": 100},
         {"name": "city_vec", "kind": "embedded", "of": "city", "dimension": 4},
@@ -41,6 +42,7 @@ SPEC = {
         "age": {"dtype": "float32", "optional": True},
         "city": {"dtype": "string"},
         "size": {"dtype": "string", "multi_valued": True},
+        "count": {"dtype": "float32", "multi_valued": True},
         "street": {"dtype": "string"},
         "face": {"dtype": "bytes"},
     },
@@ -68,7 +70,7 @@ def write_output(folder, fingerprint="f" * 64, spec=None):
         "splits": {"train": ROWS, "eval": 0, "test": 0},
         "sources": [{"label": "people.csv", "path": f"/data/{HOSTILE}.csv"}],
         "reasons": {f"age: {HOSTILE!r} is no float32": 3},
-        "num_buckets": {"age_b": 4, "age_q": 4, "city": 3, "size": 2, "street": 64, "where": 100},
+        "num_buckets": {"age_b": 4, "age_q": 4, "city": 3, "size": 2, "size_by": 2, "street": 64, "where": 100},
         "fingerprint": fingerprint,
     })  # fmt: skip
     rng = np.random.default_rng(1)
@@ -77,6 +79,7 @@ def write_output(folder, fingerprint="f" * 64, spec=None):
         "age": pa.array(ages, pa.list_(pa.float32())),
         "city": [[b"Z\xc3\xbcrich"] if i % 3 else [HOSTILE.encode()] for i in range(ROWS)],
         "size": [[b"small", b"large"][: i % 3] for i in range(ROWS)],
+        "count": pa.array([[0.5, -2.0][: i % 3] for i in range(ROWS)], pa.list_(pa.float32())),
         "street": [[f"street {i}".encode()] for i in range(ROWS)],
         "face": [[png(i)] for i in range(ROWS)],
         "rich": [[int(i % 4 == 0)] for i in range(ROWS)],
@@ -93,6 +96,7 @@ def write_output(folder, fingerprint="f" * 64, spec=None):
             features["age_z"] = tf.train.Feature(float_list={"value": [i / 10 - 2]})
             features["age_told"] = tf.train.Feature(float_list={"value": [20 + i, float(i % 5 == 0)]})
             features["age_steps"] = tf.train.Feature(float_list={"value": [1, i / ROWS]})
+            features["size_by"] = tf.train.Feature(float_list={"value": [0.5, -2, 3][: i % 4]})
             features["face"] = tf.train.Feature(bytes_list={"value": [png(i)]})
             writer.write(tf.train.Example(features={"feature": features}).SerializeToString())
 
@@ -210,7 +214,7 @@ def test_text_of_the_data_is_text(page):
 def test_what_the_page_tells(page):
     text = Page(page).text
     for told in (
-        "tfloom: demo", "Learns rich (binary classification) from 5 inputs in 11 columns.",
+        "tfloom: demo", "Learns rich (binary classification) from 6 inputs in 12 columns.",
         "1,055 rows in", "7 rows unlabelled", "3 rows rejected", "40 train split", "is no float32 3",
         "3 epochs, 30 steps, 4 seconds", "eval 336,776 0.5 0.7293 not a number",
         "✓ What is served is what was trained.", "transformed 4,000 0", "f" * 64, "this transform output",
@@ -227,12 +231,15 @@ def test_what_the_page_tells_of_columns(page):
         "string, any number of values a row", "small (0)·large (1)·out of vocabulary",
         "street: 40 of 64 ids in the 40 rows looked at", "of city × street",
         "with a number more, whether it was missing: 20.0% were; for example 20, 21, 22, 23, 24",
+        "of size × count", "size_by: weights of the ids of size; for example none, small (0) x 0.5, small (0) x 0.5"
+        "·large (1) x -2, small (0) x 0.5·large (1) x -2·out of v…, none",
         "age_steps: piecewise_linear, the mean of each number", "for example 1·0, 1·0.025",
     ):  # fmt: skip
         assert told in text
     assert "Rows by bucket of age_b, boundaries 30, 45, 60" in page
     assert "Distribution of age_told, transformed: from 20 to 59, median 39.5" in page
     assert "Means of the 2 numbers of age_steps: 1, 0.488" in page
+    assert "Distribution of size_by, transformed: from -2 to 3, median 0.5" in page
     assert page.count('alt="face, picture 1"') == 2  # raw and transformed
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 # - docs/columns/identity.md: without a `default` tf hands on what lies outside, and its embedding fails. So such a
 #   column reads "inside".
 # - docs/columns/hashed.md: tf crosses no hash-bucket column, and has no salt. Neither is drawn.
+# - docs/columns/weighted.md: of dense tensors tf drops '' and -1, and weights of 0, each by itself: what is left does
+#   not belong together. So both are fed as sparse tensors, without the places that we drop; and no weight is NaN.
 # - docs/columns/crossed.md: tf crosses '' and -1 of a dense tensor for want of a missing value. Raw parts of a cross
 #   are fed as sparse tensors.
 INPUTS = {
@@ -26,6 +28,10 @@ INPUTS = {
     "word": {"dtype": "string"},
     "words": {"dtype": "string", "multi_valued": True},
 }
+INPUTS |= {
+    f"{name}_weights": told | {"dtype": "float32"} for name, told in INPUTS.items() if told["dtype"] != "float32"
+}
+"""By name; what categorical columns read has weights beside it."""
 
 WORDS = ["a", "b", "Ünïcödé", "日本語", "-1", " ", "a\n", "\0", "x" * 65, "ß" * 64, "🐘" * 40]
 CODES = [0, 1, 2, 3, 7, -2, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)]
@@ -45,18 +51,35 @@ def _vector(number: Any) -> Any:
     return st.one_of(st.just([]), st.lists(number, min_size=SIZE, max_size=SIZE))
 
 
+# In steps of 1/8, so that the order in which they are summed up is nothing to the sum.
+_weight = st.integers(-128, 128).map(lambda eighths: eighths / 8)
+
+
+def _weighed(of: Any, **sizes: int) -> Any:
+    """Lists of values, each with a weight."""
+    return st.lists(st.tuples(of, _weight), **sizes)
+
+
+def _apart(row: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """A row in which values and their weights are inputs of their own."""
+    weights = {name: values for name, values in row.items() if f"{name}_weights" in INPUTS}
+    return row | {name: [value for value, _ in pairs] for name, pairs in weights.items()} | {
+        f"{name}_weights": [weight for _, weight in pairs] for name, pairs in weights.items()
+    }  # fmt: skip
+
+
 rows = st.lists(
     st.fixed_dictionaries({
         "number": st.lists(st.one_of(_number, st.just(float("nan"))), max_size=1),
         "filled": st.lists(_number, max_size=1),
         "vector": _vector(st.one_of(_number, st.just(float("nan")))),
         "whole": _vector(_number),
-        "count": st.lists(_code, min_size=1, max_size=1),
-        "codes": st.lists(_code, max_size=4),
-        "inside": st.lists(st.integers(-1, INSIDE - 1), max_size=4),
-        "word": st.lists(_word, max_size=1),
-        "words": st.lists(_word, max_size=4),
-    }),
+        "count": _weighed(_code, min_size=1, max_size=1),
+        "codes": _weighed(_code, max_size=4),
+        "inside": _weighed(st.integers(-1, INSIDE - 1), max_size=4),
+        "word": _weighed(_word, max_size=1),
+        "words": _weighed(_word, max_size=4),
+    }).map(_apart),
     min_size=1, max_size=5,
 )  # fmt: skip
 """A batch: of each row the values of every input, as parsed rows have them."""
@@ -133,8 +156,16 @@ def _crossed(draw: Any, made: dict[str, Any]) -> dict[str, Any]:
 
 
 @st.composite
+def _weighted(draw: Any, made: dict[str, Any]) -> dict[str, Any]:
+    of = [name for name in _narrow(made) if made[name]["kind"] in ("vocabulary", "hashed", "identity")]
+    name = draw(st.sampled_from(of))
+    return {"of": name, "weights": f"{made[name]['source']}_weights"}
+
+
+@st.composite
 def _indicator(draw: Any, made: dict[str, Any]) -> dict[str, Any]:
-    return {"of": draw(st.sampled_from(_narrow(made)))}
+    weighted = [name for name, told in made.items() if told["kind"] == "weighted"]
+    return {"of": draw(st.one_of(st.sampled_from(weighted), st.sampled_from(_narrow(made))))}
 
 
 @st.composite
@@ -167,14 +198,14 @@ _buckets = st.one_of(_few, st.just(2**31 - 1))
 
 
 def _narrow(made: dict[str, Any]) -> list[str]:
-    """The categorical columns of which a dense row can be made."""
-    dense = ("numeric", "indicator", "embedded")
-    return [name for name, told in made.items() if told["kind"] not in dense and told.get("buckets", 1) <= 40]
+    """The categorical columns of which a dense row can be made, but for weighted ones."""
+    others = ("numeric", "weighted", "indicator", "embedded")
+    return [name for name, told in made.items() if told["kind"] not in others and told.get("buckets", 1) <= 40]
 
 
 _KINDS = [
-    (_numeric, 3), (_bucketized, 3), (_vocabulary, 4), (_hashed, 3), (_identity, 3), (_crossed, 4), (_indicator, 3),
-    (_embedded, 4),
+    (_numeric, 3), (_bucketized, 3), (_vocabulary, 4), (_hashed, 3), (_identity, 3), (_crossed, 4), (_weighted, 3),
+    (_indicator, 4), (_embedded, 4),
 ]  # fmt: skip
 
 

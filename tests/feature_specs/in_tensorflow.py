@@ -15,15 +15,16 @@ _ABSENT = {"float32": float("nan"), "int64": -1, "string": ""}
 
 
 class InTensorFlow:
-    """Rows -> by column its ids, a list a row, or float32 [B, D]; traced once.
+    """Rows -> by column its ids or weights, a list a row, or float32 [B, D]; traced once.
 
     Numbers and the values of categorical columns are fed as dense tensors, from which tf.feature_column drops '' and -1
-    itself; raw parts of a cross as sparse ones.
+    itself; raw parts of a cross as sparse ones, weighted values without '' and -1, and their weights beside them.
     """
 
     def __init__(self, columns: list[dict[str, Any]]) -> None:
         self.columns = {column["name"]: column for column in columns}
-        self.fed: dict[str, tuple[str, Any, Any]] = {}  # by key: the input, what is fed where it is absent, placeholder
+        # By key: the input, or an input and the one that it weighs; what is fed where it is absent, and a placeholder.
+        self.fed: dict[str, tuple[str | tuple[str, str], Any, Any]] = {}
         with tf.Graph().as_default():
             made = {name: self._column(column) for name, column in self.columns.items()}
             features = {key: placeholder for key, (_, _, placeholder) in self.fed.items()}
@@ -34,7 +35,7 @@ class InTensorFlow:
     def __call__(self, rows: list[dict[str, list[Any]]]) -> dict[str, Any]:
         feeds = {}
         for name, absent, placeholder in self.fed.values():
-            values = [row[name] for row in rows]
+            values = [row[name] if isinstance(name, str) else _present(row, *name) for row in rows]
             if absent is None:
                 feeds[placeholder] = sparse(values, placeholder.dtype)
             else:
@@ -48,15 +49,19 @@ class InTensorFlow:
     def _output(self, name: str, column: Any, features: dict[str, Any]) -> Any:
         if self.columns[name]["kind"] in ("numeric", "indicator", "embedded"):
             return tf.compat.v1.feature_column.input_layer(features, [column])
-        return column.get_sparse_tensors(FeatureTransformationCache(features), None).id_tensor
+        pair = column.get_sparse_tensors(FeatureTransformationCache(features), None)
+        return pair.id_tensor if pair.weight_tensor is None else pair.weight_tensor
 
-    def _key(self, name: str, absent: Any = None, size: int | None = None) -> str:
+    def _key(self, name: str, absent: Any = None, size: int | None = None, beside: str | None = None) -> str:
         """The key of an input, fed as a sparse tensor; or as a dense one with `absent` where there is no value.
 
-        size: how many values a row has, where it has any.
+        size: how many values a row has, where it has any. beside: with no place where this input has no value.
         """
         key = f"{name}_{len(self.fed)}"
         kind = tf.as_dtype(INPUTS[name]["dtype"])
+        if beside is not None:
+            self.fed[key] = (name, beside), None, tf.compat.v1.sparse_placeholder(kind, [None, None])
+            return key
         if absent is None:
             self.fed[key] = name, None, tf.compat.v1.sparse_placeholder(kind, [None, None])
         else:
@@ -64,9 +69,10 @@ class InTensorFlow:
             self.fed[key] = name, absent, tf.compat.v1.placeholder(kind, [None, width])
         return key
 
-    def _column(self, fields: dict[str, Any]) -> Any:
+    def _column(self, fields: dict[str, Any], weighed: bool = False) -> Any:
         fc = tf.feature_column
         dtype = INPUTS[fields["source"]]["dtype"] if "source" in fields else None
+        beside = fields["source"] if weighed else None
         match fields["kind"]:
             case "numeric":
                 size = int(np.prod(fields.get("shape", 1)))
@@ -78,15 +84,15 @@ class InTensorFlow:
                 number = fc.numeric_column(self._key(fields["source"], _ABSENT[dtype], size), size)
                 return fc.bucketized_column(number, fields["boundaries"])
             case "vocabulary":
-                key = self._key(fields["source"], _ABSENT[dtype])
+                key = self._key(fields["source"], _ABSENT[dtype], beside=beside)
                 return fc.categorical_column_with_vocabulary_list(
                     key, fields["vocabulary"], tf.as_dtype(dtype), num_oov_buckets=fields.get("oov_buckets", 0)
                 )
             case "hashed":
-                key = self._key(fields["source"], _ABSENT[dtype])
+                key = self._key(fields["source"], _ABSENT[dtype], beside=beside)
                 return fc.categorical_column_with_hash_bucket(key, fields["buckets"], tf.as_dtype(dtype))
             case "identity":
-                key = self._key(fields["source"], _ABSENT[dtype])
+                key = self._key(fields["source"], _ABSENT[dtype], beside=beside)
                 return fc.categorical_column_with_identity(key, fields["buckets"], fields.get("default"))
             case "crossed":
                 parts = [
@@ -94,6 +100,10 @@ class InTensorFlow:
                     for part in fields["of"]
                 ]
                 return fc.crossed_column(parts, fields["buckets"], fields.get("hash_key"))
+            case "weighted":
+                of = self.columns[fields["of"]]
+                key = self._key(fields["weights"], beside=of["source"])
+                return fc.weighted_categorical_column(self._column(of, weighed=True), key)
             case "indicator":
                 return fc.indicator_column(self._column(self.columns[fields["of"]]))
         if "shared" in fields:
@@ -147,6 +157,11 @@ def ids_by_row(value: Any) -> list[list[int]]:
     for (row, _), one in zip(np.asarray(value.indices).tolist(), np.asarray(value.values).tolist(), strict=True):
         found[row].append(one)
     return found
+
+
+def _present(row: dict[str, list[Any]], name: str, beside: str) -> list[Any]:
+    """The values of an input at the places where another has one that tf.feature_column does not drop."""
+    return [value for value, of in zip(row[name], row[beside], strict=True) if of not in ("", -1)]
 
 
 def _encoded(values: Any) -> Any:

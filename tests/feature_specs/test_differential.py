@@ -72,6 +72,10 @@ def agreeing_batches(both: Both, count: int, number: int) -> int:
           {"name": "c", "kind": "crossed", "of": ["b", {"input": "words"}], "buckets": 9},
           {"name": "in", "kind": "indicator", "of": "b"}],
          [{"vector": [nan, 0.1, -1.0], "words": ["a", ""]}, {"vector": [], "words": ["a"]}]),
+        ([{"name": "h", "kind": "hashed", "source": "words", "buckets": 2},
+          {"name": "w", "kind": "weighted", "of": "h", "weights": "words_weights"},
+          {"name": "w_in", "kind": "indicator", "of": "w"}],
+         [{"words": ["a", "", "b", "b"], "words_weights": [0, 5, -1, 3]}, {"words": [], "words_weights": []}]),
     ],
 )  # fmt: skip
 def test_a_case_as_a_failure_prints_it(columns, rows):
@@ -97,7 +101,7 @@ def test_a_difference_is_told_with_its_case():
 class Both:
     """Columns, traced once on each side.
 
-    ours and theirs: rows -> by column its ids, a list a row, or float32 [B, D].
+    ours and theirs: rows -> by column its ids or weights, a list a row, or float32 [B, D].
     """
 
     def __init__(self, columns: list[dict[str, Any]]) -> None:
@@ -122,8 +126,7 @@ class Both:
         while left:
             column = self.columns[left.pop()]
             needed.add(column["name"])
-            if "source" in column:
-                inputs.add(column["source"])
+            inputs |= {column[field] for field in ("source", "weights") if field in column}
             of = column.get("of", [])
             for part in [of] if isinstance(of, str) else of:
                 if isinstance(part, str):

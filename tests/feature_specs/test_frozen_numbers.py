@@ -6,10 +6,13 @@ otherwise. What the columns' own tests hold literally is not said again.
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from tfloom.feature_specs.encoded import Encoded
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.preprocess import preprocess
 
 
 def spec(dtype, **fields):
@@ -55,6 +58,45 @@ def test_a_cross_of_a_vector_in_buckets(transform):
     )  # fmt: skip
     assert made["b"] == [[0, 4], [1, 5]]
     assert made["crossed"] == [[1, 0], [1, 3, 4, 2]]
+
+
+@pytest.mark.parametrize(
+    ("ids", "weights", "summed"),
+    [
+        # test_transform_with_weighted_column, and with_missing_value_in_weighted_column
+        (["c", "b", "a", "c"], [2.0, 4, 6, 1], [6, 4, 3]),
+        (["c", "b", "unknown"], [2.0, 4, 6], [0, 4, 2]),
+    ],
+)
+def test_an_indicator_sums_weights_up(ids, weights, summed, transform):
+    spec = FeatureSpec.model_validate({"columns": [
+        {"name": "ids", "kind": "vocabulary", "source": "x", "vocabulary": ["a", "b", "c"]},
+        {"name": "by", "kind": "weighted", "of": "ids", "weights": "w"},
+        {"name": "sums", "kind": "indicator", "of": "by"},
+    ]})  # fmt: skip
+    values = {name: np.array(value) for name, value in transform(spec, x=[ids], w=[weights]).items()}
+    values["by"] = values["by"].astype(np.float32)
+    sums = Encoded(spec.by_name, values, {}, spec.num_buckets({})).feature("sums").values
+    assert sums.numpy().tolist() == [summed]
+
+
+def test_term_frequency_times_inverse_document_frequency(tmp_path):
+    """The example of tft.tfidf's own documentation."""
+    columns = [
+        {"name": "words", "kind": "text", "source": "x"},
+        {"name": "weighed", "kind": "tf_idf", "of": "words"},
+    ]
+    spec = FeatureSpec.model_validate({"columns": columns, "split": {"by": "column", "source": "part"}})
+    texts = pa.table({"x": ["I like pie pie pie", "yum yum pie"], "part": ["train"] * 2})
+    (shard,) = preprocess(spec, {None: texts}, tmp_path / "out").examples("train")
+    summed = []
+    for record in tf.data.TFRecordDataset(shard, "GZIP").as_numpy_iterator():
+        told = tf.train.Example.FromString(record).features.feature
+        ids, weights = told["words"].int64_list.value, told["weighed"].float_list.value
+        summed.append(np.bincount(ids, weights, 4))
+    # pie, yum, like, i
+    expected = [[0.6, 0, 0.28109303, 0.28109303], [0.33333334, 0.9369768, 0, 0]]
+    np.testing.assert_allclose(summed, expected, rtol=1e-6)
 
 
 def test_keras_gives_these_ids_and_its_lookup_does_not():

@@ -144,6 +144,75 @@ def test_a_vector_of_another_shape_rejects_its_row(column, values, said, reasons
     assert set(kept) == set(range(len(values))) - set(reasons)
 
 
+# -- inputs that run beside each other ----------------------------------------------------------------------------
+
+MANY_STRINGS, MANY_FLOATS = STRING | {"multi_valued": True}, FLOAT | {"multi_valued": True}
+
+
+def beside(x, w, said):
+    """([values of x, those beside them] by row, reasons by row) of an input `x` that `w` weighs."""
+    columns = [{"name": "x"} | HASHED, {"name": "v", "kind": "weighted", "of": "x", "weights": "w"}]
+    done = ingest(spec(*columns, inputs=said), chunk({"x": x, "w": w, "part": pa.array(["train"] * len(x))}))
+    kept = [int(o[0].split(b":")[1]) for o in done.rows.column(ORIGIN).to_pylist()]
+    rows = zip(done.rows.column("x").to_pylist(), done.rows.column("w").to_pylist(), strict=True)
+    reasons = {int(row["origin"].split(":")[1]): row["reason"] for row in done.rejected}
+    return dict(zip(kept, map(list, rows), strict=True)), reasons
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "said", "expected"),
+    [
+        # What is missing of x leaves no place behind, what is missing of w does.
+        ([["a", None, "", "b"], []], [[1.0, 2.0, 3.0, 4.0], None], {"x": MANY_STRINGS, "w": MANY_FLOATS},
+         [[[b"a", b"b"], [1, 4]], [[], []]]),
+        ([["a", "b"]], [[None, float("nan")]], {"x": MANY_STRINGS, "w": MANY_FLOATS}, [[[b"a", b"b"], None]]),
+        ([["a", "b"]], [[None, 7]], {"x": MANY_STRINGS, "w": INT | {"multi_valued": True}}, [[[b"a", b"b"], [0, 7]]]),
+        (["a|?|b", None, "", "c"], ["1|2|NA", "", None, "4"],
+         {"x": MANY_STRINGS | {"na_values": ["?"]}, "w": MANY_FLOATS},
+         [[[b"a", b"b"], [1, None]], [[], []], [[], []], [[b"c"], [4]]]),
+        # One of the two is not multi-valued.
+        ([["a"], []], [1.0, None], {"x": MANY_STRINGS, "w": FLOAT | {"optional": True}}, [[[b"a"], [1]], [[], []]]),
+        # Neither is: each is missing by itself, as it is without the other.
+        (["a", None, "b"], [1.0, 2.0, None], {"x": STRING, "w": FLOAT | {"optional": True}},
+         [[[b"a"], [1]], [[], [2]], [[b"b"], []]]),
+    ],
+)  # fmt: skip
+def test_values_and_what_runs_beside_them(x, w, said, expected):
+    def same(told, of):
+        if of is None:
+            return np.isnan(told).all()
+        return len(told) == len(of) and all(np.isnan(a) if b is None else a == b for a, b in zip(told, of, strict=True))
+
+    for first in range(len(x)):  # however the rows are cut into chunks
+        kept, reasons = beside(pa.array(x)[first:], pa.array(w)[first:], said)
+        assert reasons == {}
+        assert [told for told, _ in kept.values()] == [of for of, _ in expected[first:]]
+        for (_, told), (_, of) in zip(kept.values(), expected[first:], strict=True):
+            assert same(told, of)
+
+
+def test_a_row_with_more_values_of_one_is_rejected():
+    x, w = [["a", "b"], ["a", ""], None, ["a"], [], ["a", "b"]], [[1.0], [1.0, 2.0], [1.0], None, None, [1.0] * 3]
+    kept, reasons = beside(pa.array(x), pa.array(w), {"x": MANY_STRINGS, "w": MANY_FLOATS})
+    assert reasons == {
+        0: "x has 2 values and w, which runs beside it, 1",
+        2: "x has 0 values and w, which runs beside it, 1",
+        3: "x has 1 value and w, which runs beside it, 0",
+        5: "x has 2 values and w, which runs beside it, 3",
+    }
+    assert kept == {1: [[b"a"], [1]], 4: [[], []]}
+
+
+def test_a_row_of_one_value_beside_many_is_rejected():
+    said = {"x": MANY_STRINGS, "w": FLOAT | {"optional": True}}
+    kept, reasons = beside(pa.array([["a", "b"], ["a"], ["a"]]), pa.array([1.0, 2.0, None]), said)
+    assert reasons == {
+        0: "x has 2 values and w, which runs beside it, 1",
+        2: "x has 1 value and w, which runs beside it, 0",
+    }
+    assert kept == {1: [[b"a"], [2]]}
+
+
 # -- labels -------------------------------------------------------------------------------------------------------
 
 NONE, ODD = "label y: y is missing", "label y: 'x' is none of its values"

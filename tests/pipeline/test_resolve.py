@@ -100,6 +100,11 @@ def test_what_the_spec_says_stays(tmp_path):
     assert resolved("vocabulary", "a|b c", delimiter="|")(tmp_path) == split
 
 
+def test_numbers_of_a_row_as_one_text(tmp_path):
+    split = Input(dtype="int64", multi_valued=True, delimiter="|", optional=False)
+    assert resolved("identity", "1|2 3", delimiter="|")(tmp_path) == split
+
+
 @pytest.mark.parametrize(
     ("kind", "data", "dtype", "optional"),
     [

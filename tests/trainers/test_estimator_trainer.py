@@ -25,6 +25,9 @@ SPEC = {
         {"name": "age", "kind": "bucketized", "source": "x", "boundaries": [-1, 0, 1]},
         {"name": "town", "kind": "vocabulary", "top_k": 3},  # the rest is -1
         {"name": "tags", "kind": "hashed", "buckets": 7},  # none, one or several a row
+        {"name": "tags_top", "kind": "vocabulary", "source": "tags", "vocabulary": ["wind", "rain"]},  # snow is -1
+        {"name": "tags_by", "kind": "weighted", "of": "tags_top", "weights": "amounts"},
+        {"name": "tags_by_in", "kind": "indicator", "of": "tags_by"},
         {"name": "town_tags", "kind": "crossed", "of": ["town", "tags"], "buckets": 11},
         {"name": "town_vec", "kind": "embedded", "of": "town", "dimension": 2},
         {"name": "town-long.vec", "kind": "embedded", "of": "town", "dimension": 3, "max_norm": 0.5},
@@ -39,8 +42,8 @@ SPEC = {
     ],
     "split": {"by": "hash", "eval": 0.1, "test": 0.1},
     "groups": {
-        "wide": ["x", "age", "town", "tags", "town_tags"],
-        "deep": ["x", "town_vec", "town-long.vec", "tags_vec", "age_in"],
+        "wide": ["x", "age", "town", "tags", "tags_by", "town_tags"],
+        "deep": ["x", "town_vec", "town-long.vec", "tags_vec", "age_in", "tags_by_in"],
     },
 }
 
@@ -51,10 +54,13 @@ def transformed(tmp_path_factory):
     x = rng.normal(size=300)
     towns = rng.choice(["Oslo", "Bergen", "Molde", "Hamar", "Vadso"], size=300, p=[0.3, 0.3, 0.2, 0.1, 0.1])
     y = x + (towns == "Oslo") + rng.normal(0, 0.3, size=300)
+    # Among them 0 and what is less: of a dense tensor tf.feature_column would drop the one.
+    amounts = rng.choice([0.0, 0.5, -1.0, 2.0], size=(300, 3))
     rows = {
         "x": pa.array(x),
         "town": pa.array(towns),
         "tags": pa.array([["rain", "snow", "wind"][: i % 4] for i in range(300)], pa.list_(pa.string())),
+        "amounts": pa.array([list(row[: i % 4]) for i, row in enumerate(amounts)], pa.list_(pa.float32())),
         "y": pa.array(y),
         "size": pa.array(np.where(y < -0.5, "small", np.where(y < 1, "middle", "large"))),
         "answer": pa.array(np.where(y > 0, "yes", "no")),
@@ -117,7 +123,8 @@ def test_the_network_is_the_estimator_without_it(transformed, tmp_path):
     rows = materialised(transformed)
 
     def input_fn():
-        return tf.data.Dataset.from_tensors(estimator_trainer.fed(rows, network.columns, transformed.spec))
+        features = estimator_trainer.fed(rows, network.columns, transformed.spec)
+        return tf.data.Dataset.from_tensors(estimator_trainer.read(features, network.columns, transformed.spec))
 
     (told,) = estimator.predict(input_fn, yield_single_examples=False)
     np.testing.assert_array_equal(network(rows), told["logits"])
@@ -139,6 +146,7 @@ def test_a_linear_model_learns_the_same_in_both_trainers(transformed, tmp_path, 
         if label != "y_value":  # weights start at 0, and a batch's loss is the mean of its rows
             assert loss == pytest.approx(math.log({"late": 2, "size": 3}[label]), rel=1e-6)
     name = {"late": "logits", "y_value": "predictions", "size": "logits"}[label]
+    assert (materialised(transformed)["tags_by"] == 0).any()
     assert np.abs(predictions["keras"][name]).max() > 0.05
     np.testing.assert_allclose(predictions["estimator"][name], predictions["keras"][name], rtol=1e-4, atol=1e-5)
 

@@ -170,6 +170,14 @@ class Column(BaseModel):
         """Whether a row without a value of this input cannot be transformed, and so is rejected."""
         return False
 
+    def parallel(self, columns: Mapping[str, Column]) -> tuple[str, str] | None:
+        """Two inputs whose values belong together place by place, the second one's to the first one's.
+
+        Where a value of the first is missing, that of the second is left out too; a missing one of the second keeps its
+        place, as NaN or 0. A row in which one of them has more values is rejected.
+        """
+        return None
+
     def check(self, columns: Mapping[str, Column]) -> None:
         """Raise SpecError where it does not fit the other columns, those it is made of above all."""
 
@@ -276,6 +284,9 @@ class CategoricalColumn(Column):
 
     accepts: ClassVar[tuple[Dtype, ...]] = ("string", "int64")
     reads_many: ClassVar[bool] = True
+
+    one_id_a_value: ClassVar[bool] = False
+    """Whether it has an id for each value of the first of its inputs, as `Values.categorical` has them."""
 
     @property
     def transformed_type(self) -> Transformed:

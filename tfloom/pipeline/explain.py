@@ -14,13 +14,15 @@ from tfloom.feature_specs.column import CategoricalColumn, Column
 from tfloom.feature_specs.columns.pooled import Pooled
 from tfloom.feature_specs.directories import ORIGIN, TransformOutput
 from tfloom.feature_specs.errors import DataError
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.feature_specs.weighted_ids import WeightedIds
 from tfloom.pipeline.rows import opened, parsed
 from tfloom.pipeline.sources import Data
 
 
 @dataclass(frozen=True)
 class Explained:
-    """One column of one row. raw: the values of its inputs. materialised: ids or numbers. seen: in words."""
+    """One column of one row. raw: the values of its inputs. materialised: ids, weights or numbers. seen: in words."""
 
     origin: str
     column: str
@@ -64,8 +66,7 @@ def _rows(batch: pa.RecordBatch, output: TransformOutput, layer: Any) -> Iterato
         inputs[name] = tf.RaggedTensor.from_row_splits(flat, values.offsets.to_numpy() - values.offsets[0].as_py())
     made = {n: _lists(v) for n, v in layer({n: v.to_sparse() for n, v in inputs.items()}).items()}
     words = {column.name: _words(output, column) for column in spec.categorical}
-    # The materialised column of each: itself, or the one that it encodes.
-    of = {c.name: next(m.name for m in spec.encoded([c]) if m.transformed_type is not None) for c in spec.columns}
+    of = {column.name: _materialised(spec, column) for column in spec.columns}
     for i in range(batch.num_rows):
         origin = batch.column(ORIGIN)[i].as_py()[0].decode()
         yield [
@@ -74,11 +75,17 @@ def _rows(batch: pa.RecordBatch, output: TransformOutput, layer: Any) -> Iterato
                 column.name,
                 column.kind,
                 {name: batch.column(name)[i].as_py() for name in _inputs(column, by_name)},
-                made[of[column.name]][i],
-                _seen(column, of[column.name], made[of[column.name]][i], words, output.num_buckets),
+                made[of[column.name][0]][i],
+                _seen(column, {name: made[name][i] for name in of[column.name]}, words, output.num_buckets),
             )
             for column in spec.columns
         ]
+
+
+def _materialised(spec: FeatureSpec, column: Column) -> list[str]:
+    """The materialised column of it: itself, or the one that it encodes; of weights the ids beside them, too."""
+    first = next(one for one in spec.encoded([column]) if one.transformed_type is not None)
+    return [first.name, *([first.of] if isinstance(first, WeightedIds) else [])]
 
 
 def _lists(value: Any) -> list[list[Any]]:
@@ -107,20 +114,26 @@ def _words(output: TransformOutput, column: CategoricalColumn) -> list[str]:
 
 
 def _seen(
-    column: Column, of: str, value: list[Any], words: Mapping[str, list[str]], num_buckets: Mapping[str, int]
+    column: Column, values: Mapping[str, list[Any]], words: Mapping[str, list[str]], num_buckets: Mapping[str, int]
 ) -> str:
+    """values: those of `_materialised`, by column."""
+    value, *_ = values.values()
+    of, ids = list(values.items())[-1]
     if column.transformed_type is not None and column.transformed_type.dtype == "bytes":
         return f"a picture of {len(value[0])} bytes, float32 [{column.height}, {column.width}, {column.channels}]"  # type: ignore[attr-defined]
     if of not in num_buckets:
         numbers = " ".join(f"{number:.6g}" for number in value) or "none"
         return numbers if column.transformed_type is not None else f"{column.kind} of {numbers}"
     known = dict(enumerate(words[of])) | {-1: "unknown"}
-    ids = ", ".join(f"{i} ({known[i]})" if i in known else str(i) for i in value) or "none"
+    told = [f"{i} ({known[i]})" if i in known else str(i) for i in ids]
+    if len(values) > 1:
+        told = [f"{one} x {weight:.6g}" for one, weight in zip(told, value, strict=True)]
+    seen = ", ".join(told) or "none"
     if column.transformed_type is not None:
-        return f"id {ids} of {num_buckets[of]}"
+        return f"id {seen} of {num_buckets[of]}"
     if isinstance(column, Pooled):
-        return f"{column.combiner} of the vectors of {ids} of {num_buckets[of]}"
+        return f"{column.combiner} of the vectors of {seen} of {num_buckets[of]}"
     dimension = getattr(column, "dimension", None)
     if dimension is None:
-        return f"one-hot {ids} of {num_buckets[of]}"
-    return f"vector of {dimension}, row {ids} of {num_buckets[of]}"
+        return f"one-hot {seen} of {num_buckets[of]}"
+    return f"vector of {dimension}, row {seen} of {num_buckets[of]}"

@@ -60,6 +60,9 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
         taken = _bools(where.evaluate(where.parse(spec.where), table))
     reasons: dict[int, str] = {}
     parsed = {name: _parse(spec, name, table[name], reasons) for name in spec.input_names}
+    for weights, of in _parallel(spec).items():
+        parsed[weights] = _beside(of, parsed[of], weights, parsed[weights], reasons)
+    parsed = {name: _present(values) for name, values in parsed.items()}
     unlabelled = np.zeros(count, bool)
     if labelled:
         for label in spec.labels:
@@ -114,7 +117,7 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
 
 
 def _parse(spec: FeatureSpec, name: str, values: pa.Array, reasons: dict[int, str]) -> pa.Array:
-    """One input as a list column; rows that cannot be are noted in `reasons`."""
+    """One input as a list column, null where one of several values is missing; rows that cannot be are noted."""
     declared = spec.inputs[name]
     readers = [column for column in spec.columns if name in column.inputs()]
     values = declared.without_na(values)
@@ -170,11 +173,9 @@ def _cast(declared: Input, values: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 def _multi_valued(name: str, declared: Input, values: pa.Array, reasons: dict[int, str]) -> pa.Array:
     result, parents = _elements(name, declared, values, reasons)
-    valid = pc.is_valid(result)
     if declared.dtype == "string":
-        valid = pc.and_(valid, pc.fill_null(pc.not_equal(result, b""), False))
-    counts = np.bincount(parents[_bools(valid)], minlength=len(values))
-    return _from_counts(counts, result.filter(valid), declared)
+        result = pc.if_else(pc.equal(result, b""), None, result)
+    return _from_counts(np.bincount(parents, minlength=len(values)), pc.cast(result, _ARROW[str(declared.dtype)]))
 
 
 def _vectors(
@@ -199,13 +200,15 @@ def _vectors(
             row = parents[index]
             reasons.setdefault(int(row), f"{name}: number {index - first[row] + 1} is missing, and {needed}")
     result = pc.fill_null(result, pa.scalar(float("nan") if declared.dtype == "float32" else 0, result.type))
-    return _from_counts(counts, result, declared)
+    return _from_counts(counts, pc.cast(result, _ARROW[str(declared.dtype)]))
 
 
 def _elements(name: str, declared: Input, values: pa.Array, reasons: dict[int, str]) -> tuple[pa.Array, np.ndarray]:
     """Every value of a multi-valued input, null where missing, and its row."""
     if not pa.types.is_list(values.type):
-        values = pc.split_pattern(pc.cast(values, pa.string()), declared.delimiter or "|")
+        texts = pc.cast(values, pa.string())
+        empty = pc.equal(pc.utf8_trim_whitespace(texts), "")
+        values = pc.split_pattern(pc.if_else(empty, None, texts), declared.delimiter or "|")
     parents = np.asarray(pc.list_parent_indices(values))
     flat = values.flatten()
     if pa.types.is_string(flat.type):
@@ -216,16 +219,47 @@ def _elements(name: str, declared: Input, values: pa.Array, reasons: dict[int, s
     return result, parents
 
 
-def _lists(values: pa.Array) -> pa.Array:
+def _parallel(spec: FeatureSpec) -> dict[str, str]:
+    """By input the other whose values, place by place, its own belong to; one of the two is multi-valued."""
+    pairs = (column.parallel(spec.by_name) for column in spec.columns)
+    return {second: first for first, second in filter(None, pairs)
+            if spec.inputs[first].multi_valued or spec.inputs[second].multi_valued}  # fmt: skip
+
+
+def _beside(of: str, values: pa.Array, name: str, beside: pa.Array, reasons: dict[int, str]) -> pa.Array:
+    """`beside` without what belongs to missing `values`; what is missing among the rest is NaN, or 0 of integers."""
+    count, own = (np.diff(lists.offsets.to_numpy()) for lists in (values, beside))
+    for row in np.flatnonzero(count != own):
+        reasons.setdefault(int(row), f"{of} has {_values(count[row])} and {name}, which runs beside it, {own[row]}")
+    rows = np.repeat(np.arange(len(own)), own)
+    place = np.arange(len(rows)) - beside.offsets.to_numpy()[rows]
+    known = np.append(_bools(pc.is_valid(values.values)), False)
+    kept = known[np.where(place < count[rows], values.offsets.to_numpy()[rows] + place, -1)]
+    missing = float("nan") if pa.types.is_floating(beside.values.type) else 0
+    flat = pc.fill_null(beside.values, pa.scalar(missing, beside.values.type))
+    return _from_counts(np.bincount(rows[kept], minlength=len(own)), flat.filter(pa.array(kept)))
+
+
+def _values(count: int) -> str:
+    return "1 value" if count == 1 else f"{count} values"
+
+
+def _present(lists: pa.ListArray) -> pa.ListArray:
+    """Lists without the nulls in them."""
+    if not lists.values.null_count:
+        return lists
+    valid = _bools(pc.is_valid(lists.values))
+    rows = np.repeat(np.arange(len(lists)), np.diff(lists.offsets.to_numpy()))
+    return _from_counts(np.bincount(rows[valid], minlength=len(lists)), lists.values.drop_null())
+
+
+def _lists(values: pa.Array) -> pa.ListArray:
     """[rows] -> list [rows], a null an empty list."""
-    counts = _bools(pc.is_valid(values)).astype(np.int64)
-    return _from_counts(counts, values.drop_null(), None)
+    return _from_counts(_bools(pc.is_valid(values)).astype(np.int64), values.drop_null())
 
 
-def _from_counts(counts: np.ndarray, flat: pa.Array, declared: Input | None) -> pa.Array:
+def _from_counts(counts: np.ndarray, flat: pa.Array) -> pa.ListArray:
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    if declared is not None:
-        flat = pc.cast(flat, _ARROW[str(declared.dtype)])
     return pa.ListArray.from_arrays(pa.array(offsets), flat)
 
 

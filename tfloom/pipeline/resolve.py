@@ -152,6 +152,8 @@ def _resolved(spec: FeatureSpec, name: str, said: Input, seen: Seen | None, is_l
         told = "bytes"  # a path, or encoded bytes
     if possible and possible[0] == "float32" and told == "int64" and said.dtype is None:
         told = "float32"  # every reader wants numbers: a missing one is then NaN for a client
+    if told == "string" and said.dtype is None and (said.multi_valued or said.delimiter) and "string" not in possible:
+        told = possible[0] if possible else told  # numbers of a row as one text
     if told not in possible and told is not None:
         raise SpecError(_mismatch(spec, name, told), expected=f"an input of dtype {' or '.join(possible) or 'none'}",
                         received=told)  # fmt: skip

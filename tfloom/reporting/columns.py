@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from tfloom.feature_specs.column import CategoricalColumn, Column
 from tfloom.feature_specs.directories import TransformOutput
 from tfloom.feature_specs.labels import Label
+from tfloom.feature_specs.weighted_ids import WeightedIds
 from tfloom.reporting.page import Html, number, tag
 from tfloom.reporting.pictures import ACCENT, BARS, FAINT, bars, figure, histogram, shortened, thumbnail
 
@@ -139,6 +140,11 @@ class Columns:
                 parts.append("boundaries are those of the sample, near the learned ones")
             words = self._words(column)
             some = ["·".join(_id(one, words) for one in row) or "none" for row in values[:5]]
+        elif isinstance(column, WeightedIds):
+            parts.append(f"weights of the ids of {column.of}")
+            words = self._words(self.spec.by_name[column.of])
+            pairs = [zip(row.get(column.of, ()), row.get(column.name, ()), strict=True) for row in self.rows[:5]]
+            some = ["·".join(f"{_id(one, words)} x {weight:.4g}" for one, weight in row) or "none" for row in pairs]
         elif column.transformed_type is not None and column.transformed_type.dtype == "float32":
             vectors, missing = self._vectors(column)
             some = ["·".join(f"{one:.4g}" for one in row[:4]) + ("…" if len(row) > 4 else "") for row in vectors[:5]]

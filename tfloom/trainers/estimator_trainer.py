@@ -26,6 +26,7 @@ from tfloom.feature_specs.directories import WEIGHT, ModelDirectory, TransformOu
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.table_column import variables
+from tfloom.feature_specs.weighted_ids import WeightedIds
 from tfloom.trainers import checkpoint, inputs, metrics, shared_tables
 from tfloom.trainers.backbone import Backbone
 from tfloom.trainers.backbones.dnn import Dnn
@@ -166,14 +167,17 @@ class _Run:
             training=True,
         )
 
-        def read(features: Mapping[str, Any], labels: Any, weights: Any = None) -> Any:
-            given = fed(features, self.columns, self.output.spec)
+        def given(features: Mapping[str, Any], labels: Any, weights: Any = None) -> Any:
+            told = read(fed(features, self.columns, self.output.spec), self.columns, self.output.spec)
             if weights is not None:
                 # Of mean 1: an Estimator divides the sum of the weighted losses by the rows, not by the weights.
-                given[WEIGHT] = tf.math.divide_no_nan(weights, tf.reduce_mean(weights))
-            return given, labels
+                told[WEIGHT] = tf.math.divide_no_nan(weights, tf.reduce_mean(weights))
+            return told, labels
 
-        return data.map(read)
+        return data.map(given)
+
+    def _read(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        return read(features, self.columns, self.output.spec)
 
     def _tell(self, before: int, steps: int, total: float) -> None:
         taken = before + steps
@@ -188,7 +192,7 @@ class _Run:
 
         def receiver() -> Any:
             tensors = {name: tf.compat.v1.placeholder(one.dtype, one.shape, name) for name, one in signature.items()}
-            return load_estimator().export.ServingInputReceiver(tensors, tensors)
+            return load_estimator().export.ServingInputReceiver(self._read(tensors), tensors)
 
         return Path(os.fsdecode(estimator.export_saved_model(str(staging), receiver)))
 
@@ -290,8 +294,25 @@ def _columns(backbone: Backbone, spec: FeatureSpec) -> tuple[Column, ...]:
 
 
 def fed(values: Mapping[str, Any], columns: Sequence[Column], spec: FeatureSpec) -> dict[str, Any]:
-    """Materialised columns by name -> the features that the tf.feature_columns of `columns` read, by key."""
+    """Materialised columns by name -> the features of the tf.feature_columns of `columns`, by key."""
     return {key: values[name] for column in columns for name, key in _keys(column, spec).items()}
+
+
+def read(features: Mapping[str, Any], columns: Sequence[Column], spec: FeatureSpec) -> dict[str, Any]:
+    """`fed` as the tf.feature_columns read it: weights, and the ids that they are of, as SparseTensors.
+
+    Of dense ones tf.feature_column would drop every id of -1, and every weight of 0: they would not be side by side.
+    """
+    result = dict(features)
+    for column in columns:
+        keys = _keys(column, spec)
+        for one in spec.encoded([column]):
+            if isinstance(one, WeightedIds):
+                there = tf.where(~tf.math.is_nan(features[keys[one.name]]))
+                for key in (keys[one.of], keys[one.name]):
+                    shape = tf.shape(features[key], tf.int64)
+                    result[key] = tf.SparseTensor(there, tf.gather_nd(features[key], there), shape)
+    return result
 
 
 def _keys(column: Column, spec: FeatureSpec) -> dict[str, str]:

@@ -24,7 +24,7 @@ class ColumnContract:
     columns: by name, every field beside the name; columns of other kinds among them where it is made of them.
     transformed: by name, the materialised value of each row: a number, a list of ids, or bytes.
     encoded: by name, the value of the typed feature: Dense and Image rows, of a Sequence the steps of each row; for
-      Categorical, `transformed` says it.
+      Categorical, `transformed` says it, of weights those and of the column that they are of the ids.
     tables: the trained variables that `encode` reads, by column.
     no_raw: by name, why it has no tf.feature_column over raw rows.
     no_transformed: by name, why it has none over the transform output.
@@ -118,13 +118,16 @@ class ColumnContract:
         assert type(feature) is column.feature_type()
         if isinstance(feature, Categorical):
             assert feature.num_buckets == materialised.output.num_buckets[name]
-            assert feature.weights is None
+            assert (feature.weights is None) == (column.transformed_type.dtype == "int64")
             ids = feature.ids.numpy()
             assert ids.dtype == np.int64
             assert ids.max(initial=-1) < feature.num_buckets
-            assert [row[: len(told)].tolist() for row, told in zip(ids, self.transformed[name], strict=True)] == (
-                self.transformed[name]
-            )
+            told = self.transformed[name if feature.weights is None else column.encodes()[0]]
+            assert [row[: len(own)].tolist() for row, own in zip(ids, told, strict=True)] == told
+            if feature.weights is not None:
+                assert feature.weights.dtype == tf.float32
+                padded = [row + [0.0] * (ids.shape[1] - len(row)) for row in self.transformed[name]]
+                np.testing.assert_allclose(feature.weights.numpy(), np.float32(padded), rtol=3e-7)
             return
         assert feature.values.dtype == tf.float32
         if isinstance(feature, Sequence):
@@ -163,7 +166,7 @@ class ColumnContract:
         self.compare(name, made, features, materialised)
 
     def compare(self, name: str, made: Any, features: dict[str, Any], materialised: Materialised) -> None:
-        """The input layer of a tf.feature_column over features equals what `encode` gives, ids counted by bucket."""
+        """The input layer of a tf.feature_column over features equals what `encode` gives, ids summed up by bucket."""
         feature = self.encode(name, materialised)
         if isinstance(feature, Sequence):
             values, lengths = sequence_features(made, features, self.tables.get(name))
@@ -171,7 +174,9 @@ class ColumnContract:
             np.testing.assert_allclose(feature.values, values, rtol=1e-6, atol=1e-7)
             return
         if isinstance(feature, Categorical):
-            expected = tf.reduce_sum(tf.one_hot(feature.ids, feature.num_buckets), axis=1)
+            counted = tf.one_hot(feature.ids, feature.num_buckets)
+            weights = 1.0 if feature.weights is None else feature.weights[..., None]
+            expected = tf.reduce_sum(counted * weights, axis=1)
         else:
             expected = feature.values
         np.testing.assert_allclose(input_layer(made, features, self.tables.get(name)), expected, rtol=1e-6, atol=1e-7)

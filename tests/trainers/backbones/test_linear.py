@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.trainers.backbones.contract import BackboneContract, spec_of
+from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.trainers.network import build
 from tfloom.trainers.train_spec import TrainSpec
 
@@ -47,6 +48,27 @@ def test_a_row_of_no_known_id_is_the_bias():
     network.backbone.bias.assign([0.25])
     assert network({"tags": np.array([[-1, -1], [-1, 4]])}).numpy().tolist() == [[0.25], [7.25]]
     assert network({"tags": np.zeros([2, 0], np.int64)}).numpy().tolist() == [[0.25], [0.25]]
+
+
+def test_the_weight_of_an_id_is_multiplied_by_its_own():
+    spec = FeatureSpec.model_validate({
+        "columns": [
+            {"name": "ids", "kind": "identity", "buckets": 3},
+            {"name": "weighed", "kind": "weighted", "of": "ids", "weights": "by"},
+        ],
+        "labels": [{"name": "late", "above": 0}],
+    })  # fmt: skip
+    num_buckets = spec.num_buckets({})
+    assert num_buckets == {"ids": 3, "weighed": 3}
+    network, _ = build(spec, num_buckets, TrainSpec(label="late", backbone={"name": "linear"}))
+    # As tensorflow/python/feature_column/feature_column_v2_test.py has it: test_linear_model of weighted columns.
+    network.backbone.tables["weighed"].assign([[1.0], [2.0], [3.0]])
+    nan = float("nan")
+    rows = {
+        "ids": np.array([[0, -1], [2, 1], [-1, 1], [-1, -1]]),
+        "weighed": np.float32([[0.5, nan], [1, 0.1], [9, -1], [nan, nan]]),
+    }
+    np.testing.assert_allclose(network(rows), [[0.5], [3.2], [-2], [0]], rtol=1e-6)
 
 
 def test_without_a_wide_group_it_reads_every_column():

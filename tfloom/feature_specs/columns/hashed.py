@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ class Hashed(CategoricalColumn):
     salt: a key of two integers, by which SipHash takes the place of the fingerprint (tf.strings.to_hash_bucket_strong):
       columns with different salts make other values share an id, and who does not know it cannot make values collide.
     """
+
+    one_id_a_value: ClassVar[bool] = True
 
     kind: Literal["hashed"] = "hashed"
     source: str | None = None

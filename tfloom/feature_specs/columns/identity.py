@@ -20,6 +20,7 @@ class Identity(CategoricalColumn):
     """
 
     accepts: ClassVar[tuple[Dtype, ...]] = ("int64",)
+    one_id_a_value: ClassVar[bool] = True
 
     kind: Literal["identity"] = "identity"
     source: str | None = None

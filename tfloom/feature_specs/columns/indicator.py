@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from tfloom.feature_specs.column import Batch, Column, DerivedColumn
-from tfloom.feature_specs.features import Dense
+from tfloom.feature_specs.features import Categorical, Dense
 from tfloom.feature_specs.inputs import Input
 
 
 class Indicator(DerivedColumn):
-    """How often each id of the column `of` occurs in the row: float32 [B, num_buckets]; negative ids count nowhere."""
+    """How often each id of the column `of` occurs in the row: float32 [B, num_buckets]; negative ids count nowhere.
+
+    Where the ids have weights, it is the sum of these.
+    """
 
     kind: Literal["indicator"] = "indicator"
 
@@ -19,8 +22,12 @@ class Indicator(DerivedColumn):
         import tensorflow as tf
 
         of = batch.feature(self.of)
-        counts = tf.one_hot(of.ids, of.num_buckets, dtype=tf.float32)  # type: ignore[union-attr]
-        return Dense(tf.reduce_sum(counts, axis=1))
+        assert isinstance(of, Categorical)
+        if of.weights is None:
+            return Dense(tf.reduce_sum(tf.one_hot(of.ids, of.num_buckets, dtype=tf.float32), axis=1))
+        # Not a product: the weight of one id, infinite at worst, is nothing to the others.
+        here = of.ids[..., None] == tf.range(of.num_buckets, dtype=tf.int64)
+        return Dense(tf.reduce_sum(tf.where(here, of.weights[..., None], 0.0), axis=1))
 
     def raw_feature_column(self, columns: Mapping[str, Column], inputs: Mapping[str, Input]) -> Any:
         import tensorflow as tf

@@ -65,6 +65,7 @@ class Vocabulary(CategoricalColumn):
     default: instead, one id of the vocabulary for all that is not in it.
     """
 
+    one_id_a_value: ClassVar[bool] = True
     file_fields: ClassVar[tuple[str, ...]] = ("vocabulary_file",)
 
     kind: Literal["vocabulary"] = "vocabulary"
@@ -215,7 +216,7 @@ class Vocabulary(CategoricalColumn):
         else:
             # The graph holds the entries: what is served does not depend on a file left behind.
             keys = self._integers() if x.dtype == tf.int64 else [str(entry) for entry in self._entries()]
-            table = tft.make_and_track_object(lambda: _table(x.dtype, keys, self.oov_buckets, unknown), self.name)
+            table = tft.make_and_track_object(lambda: lookup_table(x.dtype, keys, self.oov_buckets, unknown), self.name)
             ids = table.lookup(x.flat_values)
         return x.with_flat_values(tf.cast(ids, tf.int64))
 
@@ -318,7 +319,8 @@ def _is_int64(entry: str | int) -> bool:
     return bool(re.fullmatch("0|-?[1-9][0-9]*", str(entry))) and -(2**63) <= int(entry) < 2**63
 
 
-def _table(dtype: Any, entries: list[str] | list[int], oov_buckets: int, unknown: int) -> Any:
+def lookup_table(dtype: Any, entries: list[str] | list[int], oov_buckets: int, unknown: int) -> Any:
+    """The ids of given entries, V + Fingerprint64(value) mod oov_buckets of any other value, or `unknown`."""
     import tensorflow as tf
 
     keys = tf.constant(entries, dtype)

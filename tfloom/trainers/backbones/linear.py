@@ -16,6 +16,8 @@ from tfloom.trainers.backbone import Backbone, Features
 class Linear(Backbone):
     """A weight for every id of a categorical column and for every number, summed, and a bias (tf.estimator's Linear).
 
+    Where the ids of a column have weights of their own, each is multiplied by that.
+
     It reads the group `wide` where the spec has one, else every column.
     """
 
@@ -49,6 +51,9 @@ class LinearLayer(keras.Layer):
             total += self.kernel(keras.ops.concatenate(numbers, axis=-1))
         for column, one in zip(self.columns, features["wide"], strict=True):
             if isinstance(one, Categorical):
-                present = tf.cast(one.ids >= 0, tf.float32)[..., None]
-                total += tf.reduce_sum(tf.gather(self.tables[column.name], tf.maximum(one.ids, 0)) * present, axis=1)
+                weights = tf.cast(one.ids >= 0, tf.float32)
+                if one.weights is not None:
+                    weights = tf.where(one.ids >= 0, one.weights, 0.0)
+                rows = tf.gather(self.tables[column.name], tf.maximum(one.ids, 0))
+                total += tf.reduce_sum(rows * weights[..., None], axis=1)
         return total
