@@ -20,7 +20,7 @@ def test_what_columns_read_and_give(succeeds):
     header, *rows = succeeds("list", "columns")
     assert header == "name what it is the raw row the model sees"
     assert set(COLUMNS.split()) <= {row.split()[0] for row in rows}
-    assert "numeric a number, scaled. one value, float32 or int64 Dense" in rows
+    assert "numeric a number or a vector of them, scaled. one value or a vector, float32 or int64 Dense" in rows
     assert "identity an integer that is an id already. any number of values, int64 Categorical" in rows
     assert "constant the same number in every row. nothing Dense" in rows
 
@@ -32,6 +32,8 @@ def test_what_columns_read_and_give(succeeds):
         ("geo_cell", "one value of each input, float32 or int64"),
         ("crossed", "any number of values, string or int64, or what another column reads"),
         ("image", "one value, bytes"),
+        ("bucketized", "one value or a vector, float32 or int64"),
+        ("lookup_number", "any number of values, string or int64"),
     ],
 )
 def test_what_a_kind_reads(kind, raw_row):

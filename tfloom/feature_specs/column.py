@@ -152,7 +152,8 @@ class Column(BaseModel):
         """What a column of this kind reads, in words."""
         source = cls.model_fields.get("source")
         several = source is not None and typing.get_origin(source.annotation) is tuple  # inputs, of a place for example
-        value = "one value of each input" if several else "one value"
+        vector = " or a vector" if "shape" in cls.model_fields else ""
+        value = "one value of each input" if several else f"one value{vector}"
         many = "any number of values" if cls.reads_many else value
         reads = [f"{many}, {' or '.join(cls.accepts)}"] if cls.accepts else []
         reads += ["what another column reads"] if "of" in cls.model_fields else []

@@ -18,6 +18,7 @@ from tfloom.feature_specs.key_values import Pairs
 class LookedUp(Column):
     """A column of what is found in a map of the row."""
 
+    accepts: ClassVar[tuple[Dtype, ...]] = ("string", "int64")
     reads_many: ClassVar[bool] = True
 
     def found(self, values: Values) -> Pairs:
