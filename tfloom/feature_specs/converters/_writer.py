@@ -28,6 +28,8 @@ class Writer:
         self.columns: dict[str, dict[str, Any]] = {}
         self.inputs: dict[str, dict[str, Any]] = {}
         self.left_out: dict[str, str] = {}
+        self._weighed: dict[str, str] = {}  # by input of weights, that of the values
+        self._told_of_tables: dict[str, dict[str, Any]] = {}  # by name of a shared table, what is said of it
 
     def add(self, name: str, told: dict[str, Any]) -> str:
         """Add a column, and give the name it has: its own as it may be written, its kind behind where that is taken.
@@ -56,6 +58,22 @@ class Writer:
             raise RefusedError(f"it reads {name} as {_words(wanted)}, another column as {_words(before)}")
         return name
 
+    def weigh(self, kind: str, source: str, weights: str) -> None:
+        """Say that an input weighs the ids that a column of a kind has of another; where it cannot, it is refused."""
+        if not getattr(spec.kind(kind), "one_id_a_value", False):
+            raise RefusedError(f"its weights are of a column that is {kind}, without an id for each value of an input")
+        if (before := self._weighed.setdefault(weights, source)) != source:
+            raise RefusedError(f"its weights, {weights}, weigh {before} too")
+        if source in self._weighed:
+            raise RefusedError(f"its weights, {weights}, weigh {source}, which are weights themselves")
+
+    def shared(self, name: str, told: Mapping[str, Any]) -> str:
+        """The name of a table, and what a column says of it; another may say another thing, then it is refused."""
+        legal = legal_name(name)
+        if self._told_of_tables.setdefault(legal, {**told}) != told:
+            raise RefusedError(f"it shares the table {name}, of which another column says another thing")
+        return legal
+
     def draft(self, what: str, remark: str, groups: Mapping[str, Iterable[str]],
               labels: Iterable[Mapping[str, Any]] = ()) -> Draft:  # fmt: skip
         """The spec; `what` names what the columns should have been, for the error where there are none."""
@@ -83,6 +101,8 @@ def _inputs(column: Mapping[str, Any]) -> list[str]:
     """The inputs that a written column reads."""
     if "of" not in column:
         return [column.get("source", column["name"])]
+    if "weights" in column:
+        return [column["weights"]]
     parts = column["of"] if isinstance(column["of"], list) else []
     return [part["input"] for part in parts if isinstance(part, dict)]
 

@@ -10,7 +10,9 @@ import importlib
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from tfloom.feature_specs.converters._writer import RefusedError, Writer, legal_name
@@ -37,7 +39,7 @@ def draft(groups: Mapping[str, Iterable[Any]], remark: str, labels: Iterable[Map
 def by_group(source: Any) -> dict[str, list[Any]]:
     """The columns that `convert` is given, by group; a plain list is the group `features`."""
     columns = _loaded(source) if isinstance(source, str) else source
-    return _groups(columns() if callable(columns) else columns)
+    return _groups(_built(columns) if callable(columns) else columns)
 
 
 def written(groups: Mapping[str, Iterable[Any]]) -> tuple[Writer, dict[str, dict[Any, str]]]:
@@ -47,6 +49,7 @@ def written(groups: Mapping[str, Iterable[Any]]) -> tuple[Writer, dict[str, dict
         group: {column: name for column in columns if (name := writer.write(column, group)) is not None}
         for group, columns in groups.items()
     }
+    writer.mark_sequences()
     return writer, names
 
 
@@ -74,6 +77,15 @@ def _loaded(place: str) -> Any:
     return getattr(found, attribute)
 
 
+def _built(columns: Callable[[], Any]) -> Any:
+    """What a function returns that makes columns."""
+    import tensorflow as tf
+
+    # TensorFlow makes columns that share a table in no program that runs eagerly.
+    with tf.Graph().as_default():
+        return columns()
+
+
 def _groups(columns: Any) -> dict[str, list[Any]]:
     """By group; a plain list is one nameless group, which the spec does not have to say."""
     if isinstance(columns, Mapping):
@@ -93,14 +105,23 @@ class _Writer(Writer):
     def __init__(self) -> None:
         super().__init__()
         self._names: dict[Any, str] = {}
+        self._sequences: set[str] = set()
+
+    def mark_sequences(self) -> None:
+        """Say of the inputs whose values are steps that they hold several a row, whatever else reads them."""
+        for name in self._sequences:
+            self.inputs[name]["multi_valued"] = True
 
     def write(self, column: Any, group: str) -> str | None:
         """The name of the column of ours that is the same; None where there is none, and `left_out` says why."""
+        before = {**self.columns}, {**self._names}, {**self.left_out}, {*self._sequences}
         try:
             name = self._name(column)
             # tf.feature_column hands buckets to dense layers as an indicator of them.
             return self._indicator_of(name) if group == "deep" and self.columns[name]["kind"] == "bucketized" else name
         except RefusedError as refused:
+            # What it is made of is not there for itself.
+            self.columns, self._names, self.left_out, self._sequences = before
             self.left_out[getattr(column, "name", repr(column)[:80])] = str(refused)
             return None
 
@@ -177,23 +198,112 @@ class _Writer(Writer):
         key = {} if column.hash_key is None else {"hash_key": column.hash_key}
         return {"kind": "crossed", "of": of, "buckets": column.hash_bucket_size} | key
 
+    def _weighted(self, column: Any) -> dict[str, Any]:
+        of = self._part(column.categorical_column)
+        weights = self.input(column.weight_feature_key, "int64" if column.dtype.is_integer else "float32")
+        self.weigh(self.columns[of]["kind"], self.columns[of].get("source", of), weights)
+        return {"kind": "weighted", "of": of, "weights": weights}
+
     def _indicator(self, column: Any) -> dict[str, Any]:
-        return {"kind": "indicator", "of": self._part(column.categorical_column)}
+        if _is_sequence(of := column.categorical_column):
+            return {"kind": "sequence_indicator", "of": self._steps(of)}
+        return {"kind": "indicator", "of": self._part(of)}
 
     def _embedded(self, column: Any) -> dict[str, Any]:
-        _only(column, ckpt_to_load_from=None, trainable=True)
-        started = column.initializer.get_config()
-        if started.get("mean") != 0 or not math.isclose(started.get("stddev", 0), column.dimension**-0.5):
-            self.left_out[f"{column.name}.initializer"] = "a table starts as embedding_column's own default has it"
+        return self._looked_up(column) | self._table(column)
+
+    def _shared(self, column: Any) -> dict[str, Any]:
+        """Of tf.compat.v1.feature_column.shared_embedding_columns."""
+        looked_up, table = self._looked_up(column), self._table(column)
+        return looked_up | table | {"shared": self.shared(column.shared_embedding_collection_name, table)}
+
+    def _shared_v2(self, column: Any) -> dict[str, Any]:
+        """Of tf.feature_column.shared_embeddings, whose columns have the object that makes their table."""
+        made = column.shared_embedding_column_creator
+        looked_up = self._looked_up(column)
+        table = self._table(
+            SimpleNamespace(
+                name=column.name,
+                dimension=made.dimension,
+                initializer=made._initializer,
+                trainable=made._trainable,
+                ckpt_to_load_from=made._ckpt_to_load_from,
+                tensor_name_in_ckpt=made._tensor_name_in_ckpt,
+            )
+        )
+        return looked_up | table | {"shared": self.shared(made._name, table)}
+
+    def _looked_up(self, column: Any) -> dict[str, Any]:
+        """What an embedding says beside its table."""
         norm = {} if column.max_norm is None else {"max_norm": float(column.max_norm)}
-        return {"kind": "embedded", "of": self._part(column.categorical_column), "dimension": column.dimension,
-                "combiner": column.combiner} | norm  # fmt: skip
+        if _is_sequence(of := column.categorical_column):
+            # Each step has one id, so that all combiners are the same.
+            told = {"kind": "sequence_embedded", "of": self._steps(of)} | norm
+        else:
+            told = {"kind": "embedded", "of": self._part(of), "combiner": column.combiner} | norm
+        if not column.use_safe_embedding_lookup:
+            safe = "a row without ids gives zeros, and so do ids of -1, which have no vector"
+            self.left_out[f"{column.name}.use_safe_embedding_lookup"] = safe
+        return told
+
+    def _table(self, column: Any) -> dict[str, Any]:
+        """What an embedding says of its table."""
+        told: dict[str, Any] = {"dimension": column.dimension} | ({} if column.trainable else {"trainable": False})
+        if (path := column.ckpt_to_load_from) is not None:
+            if Path(f"{path}.index").is_file():
+                # A table that starts from a checkpoint has no use for an initializer.
+                saved = {"checkpoint": str(Path(path).resolve()), "checkpoint_variable": column.tensor_name_in_ckpt}
+                return told | saved
+            none = f"{path} is not what the files of a checkpoint begin with"
+            self.left_out[f"{column.name}.ckpt_to_load_from"] = none
+        return told | self._start(column)
+
+    def _start(self, column: Any) -> dict[str, Any]:
+        """How a table starts, nothing where that is the default; a start that cannot be said is listed."""
+        place, kind = f"{column.name}.initializer", type(column.initializer).__name__
+        name, fields = _INITIALIZERS.get(kind, (None, ()))
+        config = column.initializer.get_config() if name else {}
+        numbers: dict[str, Any] = {field: config.get(field) for field in fields}
+        if name is None or not all(isinstance(number, Real) for number in numbers.values()):
+            self.left_out[place] = f"{kind} cannot be said, a table starts as embedding_column's own default has it"
+            return {}
+        if config.get("seed") is not None:
+            self.left_out[f"{place}.seed"] = "a table starts from the seed of the training"
+        usual = {"mean": 0, "stddev": column.dimension**-0.5}
+        if name == "truncated_normal" and all(math.isclose(numbers[field], usual[field]) for field in fields):
+            return {}
+        return {"initializer": {"name": name} | {field: float(number) for field, number in numbers.items()}}
+
+    def _sequence_numeric(self, column: Any) -> dict[str, Any]:
+        _only(column, normalizer_fn=None)
+        source = self.input(column.key, "float32", multi_valued=True)
+        padding = {"padding": float(column.default_value)} if column.default_value else {}
+        return {"kind": "sequence_numeric", "source": source, "dimension": math.prod(column.shape)} | padding
+
+    def _sequence(self, column: Any) -> dict[str, Any]:
+        raise RefusedError("its ids are steps, which an embedding_column or an indicator_column of it reads")
+
+    def _steps(self, column: Any) -> str:
+        """The column whose ids are the steps of a sequence."""
+        categorical = column.categorical_column
+        if type(categorical).__name__ == "WeightedCategoricalColumn":
+            raise RefusedError(f"of {column.name}: its ids have weights, and a step is an id alone")
+        of = self._part(categorical)
+        told = self.columns[of]
+        self._sequences.add(told.get("source", of))
+        if told["kind"] == "vocabulary" and not told.keys() & {"oov_buckets", "default"}:
+            self.left_out[f"{of}.default_value"] = "a value out of the vocabulary is no step, and not one of zeros"
+        return of
 
     def _part(self, column: Any) -> str:
         try:
             return self._name(column)
         except RefusedError as refused:
             raise RefusedError(f"of {column.name}: {refused}") from None
+
+
+def _is_sequence(column: Any) -> bool:
+    return type(column).__name__ == "SequenceCategoricalColumn"
 
 
 def _flat(default: Any) -> list[float]:
@@ -219,7 +329,21 @@ _KINDS: Mapping[str, Callable[[_Writer, Any], dict[str, Any]]] = {
     "HashedCategoricalColumn": _Writer._hashed,
     "IdentityCategoricalColumn": _Writer._identity,
     "CrossedColumn": _Writer._crossed,
+    "WeightedCategoricalColumn": _Writer._weighted,
     "IndicatorColumn": _Writer._indicator,
     "EmbeddingColumn": _Writer._embedded,
+    "_SharedEmbeddingColumn": _Writer._shared,
+    "SharedEmbeddingColumn": _Writer._shared_v2,
+    "SequenceCategoricalColumn": _Writer._sequence,
+    "SequenceNumericColumn": _Writer._sequence_numeric,
 }
 """By the name of the class, so that this module reads them without importing TensorFlow."""
+
+_INITIALIZERS = {
+    "TruncatedNormal": ("truncated_normal", ("mean", "stddev")),
+    "RandomNormal": ("random_normal", ("mean", "stddev")),
+    "RandomUniform": ("random_uniform", ("minval", "maxval")),
+    "Constant": ("constant", ("value",)),
+    "Zeros": ("zeros", ()),
+}
+"""By the name of the class, tf.compat.v1's and Keras': the initializer of ours, and its numbers."""
