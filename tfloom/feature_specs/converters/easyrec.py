@@ -42,7 +42,7 @@ def convert(source: str | Path) -> Draft:
 
 
 def _name(feature: Message) -> str:
-    return str(feature.get("feature_name") or feature.get("input_names", ""))
+    return str(feature.get("feature_name") or next(iter(feature.all("input_names")), ""))
 
 
 def _shared(feature: Message) -> Iterator[tuple[str, list[str]]]:
@@ -63,7 +63,10 @@ class _Writer(Writer):
         # A cross takes the text of a number, so that every column over that input has to.
         combos = [feature for feature in features if feature.get("feature_type") == "ComboFeature"]
         self._texts = {name for feature in combos for name in feature.all("input_names")}
+        self._sequences: set[str] = set()
         deep = [group for group in groups if group.get("wide_deep", "DEEP") != "WIDE"]
+        wide = [group for group in groups if group.get("wide_deep", "DEEP") != "DEEP"]
+        self._wide = {name for group in wide for name in group.all("feature_names")}
         self._deep = {name for group in deep for name in group.all("feature_names")} if groups else None
 
     def write(self, feature: Message, name: str, inputs: list[str]) -> None:
@@ -81,20 +84,62 @@ class _Writer(Writer):
             self._names[name] = self.add(name, told)
         except RefusedError as refused:
             self.left_out[name] = str(refused)
-            feature.get("embedding_dim"), feature.get("combiner"), feature.get("embedding_name")
+            for field in ("embedding_dim", "combiner", "embedding_name", "initializer"):
+                feature.get(field)
             return
         dimension, combiner = feature.get("embedding_dim", 0), feature.get("combiner", "sum")
+        table = feature.get("embedding_name")
         if told["kind"] == "numeric":
             if dimension:
                 self.left_out[f"{name}.embedding_dim"] = "a number has no table, and is written as it is"
+        elif dimension and kind == "SequenceFeature":
+            most = feature.get("max_seq_len")
+            self._embed(feature, name, {"kind": "sequence_embedded"} | ({"max_length": most} if most else {}))
         elif dimension and (self._deep is None or name in self._deep):
-            embedded = {"kind": "embedded", "of": self._names[name], "dimension": dimension, "combiner": combiner}
+            self._embed(feature, name, {"kind": "embedded", "combiner": combiner})
+        if name in self._wide and table and self._tables[table] > 1:
+            own = f"of a wide part its weights are its own, and not {table}'s"
+            self.left_out.setdefault(f"{name}.embedding_name", own)
+        if name in self._wide and feature.get("initializer"):
+            start = "the weights of a wide part start as those of all columns do"
+            self.left_out.setdefault(f"{name}.initializer", start)
+
+    def _embed(self, feature: Message, name: str, looked_up: dict[str, Any]) -> None:
+        """Add the embedding of a feature that is written."""
+        table = {"dimension": feature.get("embedding_dim")} | self._start(name, feature.get("initializer"))
+        shared = feature.get("embedding_name")
+        if shared and self._tables[shared] > 1:
             try:
-                self._embedded[name] = self.add(f"{name}_embedding", embedded)
+                looked_up["shared"] = self.shared(shared, table | {"ids": self._number_of_ids(self._names[name])})
             except RefusedError as refused:
-                self.left_out[f"{name}_embedding"] = str(refused)
-        if (table := feature.get("embedding_name")) and self._tables[table] > 1:
-            self.left_out[f"{name}.embedding_name"] = f"it has a table of its own, and shares none called {table}"
+                self.left_out[f"{name}.embedding_name"] = f"{refused}; it has a table of its own"
+        try:
+            self._embedded[name] = self.add(f"{name}_embedding", {"of": self._names[name]} | looked_up | table)
+        except RefusedError as refused:
+            self.left_out[f"{name}_embedding"] = str(refused)
+
+    def _number_of_ids(self, column: str) -> Any:
+        """How many ids a written column has, or the file that says it."""
+        told = self.columns[column]
+        if told["kind"] == "weighted":
+            return self._number_of_ids(told["of"])
+        if told["kind"] == "bucketized":
+            return (len(told["boundaries"]) + 1) * told.get("shape", 1)
+        return told.get("buckets") or told.get("vocabulary_file") or len(told["vocabulary"])
+
+    def _start(self, name: str, initializer: Message | None) -> dict[str, Any]:
+        """How a table starts; a start that cannot be said is listed."""
+        if initializer is None:
+            return {}
+        for kind in ("truncated_normal", "random_normal"):
+            if (normal := initializer.get(f"{kind}_initializer")) is not None:
+                numbers = {"mean": normal.get("mean", 0.0), "stddev": normal.get("stddev", 1.0)}
+                return {"initializer": {"name": kind} | numbers}
+        constant = initializer.get("constant_initializer", Message())
+        if len(values := constant.all("consts")) == 1:
+            return {"initializer": {"name": "constant", "value": values[0]}}
+        self.left_out[f"{name}.initializer"] = "it cannot be said, the table starts as one without an initializer"
+        return {}
 
     def unsaid(self, message: Message, place: str) -> None:
         """List the fields that no method here has asked for."""
@@ -104,7 +149,7 @@ class _Writer(Writer):
     def members(self, group: Message) -> Iterator[tuple[str, list[str]]]:
         """The groups that a feature group is: what a deep part reads, what a wide one does."""
         name, part = str(group.get("group_name")), group.get("wide_deep", "DEEP")
-        features = [one for one in group.all("feature_names") if one in self._names]
+        features = [one for one in group.all("feature_names") if one in self._names and one not in self._sequences]
         for absent in sorted({*group.all("feature_names")} - {*self._names} - {*self.left_out}):
             self.left_out[f"{name}.{absent}"] = "there is no feature of this name"
         if part != "WIDE":
@@ -164,9 +209,32 @@ class _Writer(Writer):
         return self._ids(feature, inputs[0], None)
 
     def _tag(self, feature: Message, name: str, inputs: list[str]) -> dict[str, Any]:
-        if len(inputs) > 1 or feature.get("kv_separator"):
-            raise RefusedError("its tags have weights, and there is no kind for them")
-        return self._ids(feature, inputs[0], feature.get("separator", "|"))
+        if feature.get("kv_separator"):
+            raise RefusedError("its tags and their weights are in one input, and weighted reads two")
+        separator = feature.get("separator", "|")
+        ids = self._ids(feature, inputs[0], separator)
+        if len(inputs) == 1:
+            return ids
+        weights = self._read(inputs[1], "float32", separator)
+        if (default := self._fields.get(weights, Message()).get("default_val")) not in (None, "", "0"):
+            self.left_out[f"{weights}.default_val"] = f"a missing weight is 0, and not {default}"
+        self.weigh(ids["kind"], ids["source"], weights)
+        return {"kind": "weighted", "of": self.add(f"{name}_ids", ids), "weights": weights}
+
+    def _sequence(self, feature: Message, name: str, inputs: list[str]) -> dict[str, Any]:
+        """The ids of its steps."""
+        if (of := feature.get("sub_feature_type", "IdFeature")) != "IdFeature":
+            raise RefusedError(f"its sub_feature_type, {of}, cannot be said")
+        if feature.get("seq_multi_sep"):
+            raise RefusedError("it has several ids a step, which cannot be said")
+        ids = self._ids(feature, inputs[0], feature.get("separator", "|"))
+        combiner = "".join(f" {one}" for one in feature.get("sequence_combiner", Message()).unread())
+        self.left_out[f"{name}.sequence_combiner"] = (
+            f"what a model makes of its steps,{combiner or ' its attention'}, cannot be said; no group reads them, and"
+            " a pooled column would make one vector of them"
+        )
+        self._sequences.add(name)
+        return ids
 
     def _raw(self, feature: Message, name: str, inputs: list[str]) -> dict[str, Any]:
         if feature.get("seq_multi_sep"):
@@ -220,4 +288,5 @@ _KINDS: Mapping[str, Callable[[_Writer, Message, str, list[str]], dict[str, Any]
     "RawFeature": _Writer._raw,
     "ComboFeature": _Writer._combo,
     "LookupFeature": _Writer._lookup,
+    "SequenceFeature": _Writer._sequence,
 }
