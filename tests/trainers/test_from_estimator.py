@@ -345,6 +345,48 @@ def test_an_embedding_of_both_parts_has_one_table(tmp_path):
     assert converted.left_out == {other: f"the column kids_embedding has one table, and that is {one}"}
 
 
+def sharing(of_version):
+    """A weighted column in both parts, and in the deep one two that share a table, as TensorFlow 1 or 2 makes them."""
+
+    def build():
+        town = fc.categorical_column_with_vocabulary_list("town", ["Oslo", "Bergen"], num_oov_buckets=1)
+        job = fc.categorical_column_with_vocabulary_list("job", ["cook", "smith"], num_oov_buckets=1)
+        kids = fc.weighted_categorical_column(fc.categorical_column_with_identity("kids", 4), "age")
+        made = {1: tf.compat.v1.feature_column.shared_embedding_columns, 2: fc.shared_embeddings}[of_version]
+        return [kids], [*made([town, job], 2), fc.numeric_column("hours"), fc.embedding_column(kids, 2)]
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("of_version", "module"),
+    [(1, lambda: old.compat.v1.estimator), (2, lambda: old.compat.v1.estimator), (2, load_estimator)],
+)
+def test_weights_and_a_table_that_columns_share(tmp_path, of_version, module):
+    build, data = sharing(of_version), rows()
+    with tf.Graph().as_default():
+        wide, deep = build()
+    read = {name: np.reshape([one or "" for one in data[name]], [-1, 1]) for name in ("town", "job")}
+    read |= {name: np.reshape(data[name], [-1, 1]) for name in ("kids", "age", "hours")}
+    trained = module().DNNLinearCombinedRegressor(
+        model_dir=str(tmp_path / "estimator"), linear_feature_columns=wide, dnn_feature_columns=deep,
+        dnn_hidden_units=[4],
+    )  # fmt: skip
+    trained.train(lambda: tf.data.Dataset.from_tensors((read, data["y"][:, None])).repeat(), steps=20)
+    expected = np.concatenate(
+        [one["predictions"] for one in trained.predict(lambda: tf.data.Dataset.from_tensors(read))]
+    )
+    assert np.ptp(expected) > 0.1
+
+    draft = tfloom.estimator_spec(trained.model_dir, build, {"name": "price", "source": "y"})
+    assert draft.left_out == {}
+    output = tfloom.preprocess(draft.spec, table(), tmp_path / "transformed")
+    converted = tfloom.convert_estimator(trained.model_dir, build, output, tmp_path / "model")
+    assert converted.left_out == {}
+    told = predictor.of_model(converted.model)(golden_rows(output, ROWS)[1])["predictions"]
+    np.testing.assert_allclose(told[:, 0], expected[origins(output)], rtol=1e-6, atol=1e-6)
+
+
 def fewer_columns():
     wide, deep = columns()
     return wide, deep[1:]

@@ -68,6 +68,10 @@ class Variables:
 
     def table(self, part: str, column: Any) -> str:
         """The name of the table of an embedding, wherever its input layer is."""
+        if (made := getattr(column, "shared_embedding_column_creator", None)) is not None:
+            # tf.feature_column.shared_embeddings; an Estimator of TensorFlow 2 has it beside the parts.
+            within = (name for name in sorted(self.shapes) if name.startswith(PARTS[part]))
+            return next((name for name in within if name.endswith(f"/{made._name}")), str(made._name))
         # Columns that share a table have its name, too.
         shared = getattr(column, "shared_embedding_collection_name", column.name)
         end = f"{scope(shared)}/embedding_weights"

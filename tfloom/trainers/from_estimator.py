@@ -201,8 +201,8 @@ class _Placing:
 
     def _place_tables(self, part: str) -> None:
         for theirs, ours in self.matched[part].items():
-            if not hasattr(theirs, "dimension"):  # no embedding
-                continue
+            if not (hasattr(theirs, "dimension") or hasattr(theirs, "shared_embedding_column_creator")):
+                continue  # no embedding
             name = self.variables.table(part, theirs)
             value = self.variables.value(name)
             if ours is None:
@@ -250,7 +250,9 @@ class _Placing:
         kernel, start = self.variables.value(name), 0
         rows: dict[str, np.ndarray] = {}
         for theirs in sorted(self.matched["deep"], key=lambda column: str(column.name)):
-            stop = start + theirs.variable_shape.num_elements()
+            # A column of shared_embedding_columns, of TensorFlow 1, has no public name for it.
+            shape = theirs.variable_shape if hasattr(theirs, "variable_shape") else theirs._variable_shape
+            stop = start + shape.num_elements()
             ours = self.matched["deep"][theirs]
             if ours is None:
                 self._leave(f"{name}[{start}:{stop}]", theirs)
