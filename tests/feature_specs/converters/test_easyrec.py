@@ -152,7 +152,7 @@ def test_nothing_is_dropped_in_silence(taobao):
     assert taobao.left_out == {
         "brand.default_val": "a missing value is absent, and not 7",
         "liked_much.default_val": "a missing weight is 0, and not 1",
-        "user_id.initializer": "the weights of a wide part start as those of all columns do",
+        "user_id.initializer": "the weights of a wide part start from 0",
         "sizes.max_partitions": "it cannot be said",
         "price.default_val": "a missing value is in the last bucket, and not 2.5",
         "box.default_val": "a missing value is in the last bucket, and not 0",
@@ -293,6 +293,14 @@ def test_an_item_and_its_history_share_a_table(tmp_path):
         "them, and a pooled column would make one vector of them",
         "all.sequence_features": "it cannot be said",
     }
+
+
+def test_without_feature_groups_a_model_reads_all_but_sequences(tmp_path):
+    draft = one(tmp_path, "feature_configs { input_names: 'a' embedding_dim: 3 hash_bucket_size: 9 "
+                          "feature_type: SequenceFeature } feature_configs { feature_name: 'b' "
+                          "input_names: 'x' feature_type: RawFeature }")  # fmt: skip
+    assert draft.spec.groups == {"features": ("kept", "b")}
+    assert [c.name for c in draft.spec.columns] == ["kept", "a", "a_embedding", "b"]
 
 
 def test_weights_of_two_inputs_are_listed(tmp_path):

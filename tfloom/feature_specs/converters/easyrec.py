@@ -7,7 +7,7 @@ left out, with the reason, and so is every field that is not about columns.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ def convert(source: str | Path) -> Draft:
             writer.write(feature, name, inputs)
         writer.unsaid(feature, _name(feature))
     members = {group: names for one in groups for group, names in writer.members(one)}
+    members = members or {"features": writer.read(writer.names)}
     labels = list(writer.labels(data, model))
     writer.unsaid(data, "data_config")
     writer.unsaid(model, "model_config")
@@ -52,13 +53,16 @@ def _shared(feature: Message) -> Iterator[tuple[str, list[str]]]:
 
 
 class _Writer(Writer):
-    """Writes features: their values under their own name, their embedding beside it."""
+    """Writes features: their values under their own name, their embedding beside it.
+
+    names: of those that are written, the columns of their values.
+    """
 
     def __init__(self, fields: list[Message], features: list[Message], groups: list[Message]) -> None:
         super().__init__()
         self._fields = {field.get("input_name"): field for field in fields}
         self._embedded: dict[str, str] = {}
-        self._names: dict[str, str] = {}
+        self.names: dict[str, str] = {}
         self._tables = Counter(feature.get("embedding_name") for feature in features for _ in _shared(feature))
         # A cross takes the text of a number, so that every column over that input has to.
         combos = [feature for feature in features if feature.get("feature_type") == "ComboFeature"]
@@ -81,7 +85,7 @@ class _Writer(Writer):
                 if self._fields and one not in self._fields:
                     raise RefusedError(f"it reads {one}, which is none of the input_fields")
             told = _KINDS[kind](self, feature, name, inputs)
-            self._names[name] = self.add(name, told)
+            self.names[name] = self.add(name, told)
         except RefusedError as refused:
             self.left_out[name] = str(refused)
             for field in ("embedding_dim", "combiner", "embedding_name", "initializer"):
@@ -101,7 +105,7 @@ class _Writer(Writer):
             own = f"of a wide part its weights are its own, and not {table}'s"
             self.left_out.setdefault(f"{name}.embedding_name", own)
         if name in self._wide and feature.get("initializer"):
-            start = "the weights of a wide part start as those of all columns do"
+            start = "the weights of a wide part start from 0"
             self.left_out.setdefault(f"{name}.initializer", start)
 
     def _embed(self, feature: Message, name: str, looked_up: dict[str, Any]) -> None:
@@ -110,11 +114,11 @@ class _Writer(Writer):
         shared = feature.get("embedding_name")
         if shared and self._tables[shared] > 1:
             try:
-                looked_up["shared"] = self.shared(shared, table | {"ids": self._number_of_ids(self._names[name])})
+                looked_up["shared"] = self.shared(shared, table | {"ids": self._number_of_ids(self.names[name])})
             except RefusedError as refused:
                 self.left_out[f"{name}.embedding_name"] = f"{refused}; it has a table of its own"
         try:
-            self._embedded[name] = self.add(f"{name}_embedding", {"of": self._names[name]} | looked_up | table)
+            self._embedded[name] = self.add(f"{name}_embedding", {"of": self.names[name]} | looked_up | table)
         except RefusedError as refused:
             self.left_out[f"{name}_embedding"] = str(refused)
 
@@ -146,23 +150,27 @@ class _Writer(Writer):
         if place not in self.left_out:
             self.left_out |= {f"{place}.{field}": "it cannot be said" for field in message.unread()}
 
+    def read(self, features: Iterable[str]) -> list[str]:
+        """The columns that a deep part reads of written features; no part reads a sequence."""
+        return [self._embedded.get(one, self.names[one]) for one in features if one not in self._sequences]
+
     def members(self, group: Message) -> Iterator[tuple[str, list[str]]]:
         """The groups that a feature group is: what a deep part reads, what a wide one does."""
         name, part = str(group.get("group_name")), group.get("wide_deep", "DEEP")
-        features = [one for one in group.all("feature_names") if one in self._names and one not in self._sequences]
-        for absent in sorted({*group.all("feature_names")} - {*self._names} - {*self.left_out}):
+        features = [one for one in group.all("feature_names") if one in self.names and one not in self._sequences]
+        for absent in sorted({*group.all("feature_names")} - {*self.names} - {*self.left_out}):
             self.left_out[f"{name}.{absent}"] = "there is no feature of this name"
         if part != "WIDE":
-            yield name, [self._embedded.get(one, self._names[one]) for one in features]
+            yield name, self.read(features)
         if part != "DEEP":
-            yield name if part == "WIDE" else f"{name}_wide", [self._names[one] for one in features]
+            yield name if part == "WIDE" else f"{name}_wide", [self.names[one] for one in features]
         self.unsaid(group, name)
 
     def labels(self, data: Message, model: Message) -> Iterator[dict[str, Any]]:
         """The label, where there is one and its loss says what it is."""
         names = data.all("label_fields")
         loss, classes = model.get("loss_type", "CLASSIFICATION"), model.get("num_class", 1)
-        read = {one for name in self._names for one in (name, self.columns[self._names[name]].get("source"))}
+        read = {one for name in self.names for one in (name, self.columns[self.names[name]].get("source"))}
         if len(names) == 1 and names[0] not in read | {*self.inputs} and loss in ("CLASSIFICATION", "L2_LOSS"):
             two = {"positive": 1, "negative": 0} if classes == 1 else {"classes": classes}
             yield {"name": names[0]} | (two if loss == "CLASSIFICATION" else {})
