@@ -15,7 +15,7 @@ COMMANDS = typer.main.get_command(app).commands
 def test_help_says_what_a_command_does(succeeds, command):
     told = " ".join(succeeds(command, "--help"))
     assert told.startswith(f"Usage: tfloom {command} [OPTIONS] ")
-    assert COMMANDS[command].help in told
+    assert " ".join(COMMANDS[command].help.split()) in " ".join(told.split())
 
 
 def test_help_names_every_command(succeeds):

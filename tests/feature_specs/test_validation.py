@@ -112,7 +112,10 @@ def test_a_number_of_a_spec_is_finite(refused, text, place, value):
 def test_what_is_no_spec(refused, text, name, what, received):
     told = refused(text, name)
     assert told[0] == what
-    assert told[1] in ("a YAML or JSON file", "one of: columns, groups, inputs, key, labels, split, version, where")
+    assert told[1] in (
+        "a YAML or JSON file",
+        "one of: columns, groups, inputs, key, labels, split, version, weight, where",
+    )
     assert received in told[2]
 
 

@@ -43,7 +43,8 @@ def write_examples(rows: pa.RecordBatch, folder: str, parquet: bool) -> None:
         of_split = rows.filter(pa.array(places == one)).drop_columns([] if split == "train" else training)
         name = f"{folder}/{split}-{file:05d}-{number:05d}"
         if parquet:
-            _write(f"{name}.parquet", _parquet(of_split))
+            # In one order, whichever engine it comes from.
+            _write(f"{name}.parquet", _parquet(of_split.select(sorted(of_split.schema.names))))
         # Renamed when whole; the temporary name is its own for each attempt, two of which may run at once.
         part = f"{folder}/.{hashlib.blake2b(np.random.bytes(8), digest_size=8).hexdigest()}.part"
         with tf.io.TFRecordWriter(part, tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)) as writer:

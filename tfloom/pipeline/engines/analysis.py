@@ -370,6 +370,9 @@ def _vocabulary_counts(operation: Any, state: Any) -> Counts:
     if not isinstance(state, dict):
         entries, counts = state
         return list(zip(counts.tolist(), entries.to_pylist(), strict=True))
+    # In float32, as what Beam's combiner gives out: so close a tie is one there too.
+    combiner = analyzer_impls._WeightedMeanCombineFn(output_shape=(None,), compute_weighted=_is_weighted(operation))
+    state = {entry: combiner.extract_output(one) for entry, one in state.items()}
     sentinels = (tf_utils.GLOBAL_Y_COUNT_SENTINEL_STRING, tf_utils.GLOBAL_Y_COUNT_SENTINEL_INT)
     of_all = next((one for entry, one in state.items() if entry in sentinels), None)
     if of_all is None:
@@ -385,6 +388,11 @@ def _vocabulary_counts(operation: Any, state: Any) -> Counts:
         if pair[0] not in sentinels
     )
     return [((information, count), entry) for entry, (information, _, count) in told]
+
+
+def _is_weighted(operation: Any) -> bool:
+    order = analyzer_impls._VocabOrderingType.WEIGHTED_MUTUAL_INFORMATION
+    return bool(operation.vocab_ordering_type == order)
 
 
 def _pruned(operation: Any, counts: Counts) -> Counts:
