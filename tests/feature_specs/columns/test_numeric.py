@@ -303,14 +303,13 @@ def beside():
 
     metadata = tft.DatasetMetadata.from_feature_spec(spec.raw_feature_spec())
     examples = [{"x": [x], "key": [key], "v": v} for x, key, v in zip(*rows.values(), strict=True)]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        tft_beam.Context(temp_dir=folder, desired_batch_size=ROWS),
-        beam.Pipeline(runner=FnApiRunner()) as pipeline,
-    ):
-        graph = (pipeline | beam.Create(examples), metadata) | tft_beam.AnalyzeDataset(both)
-        _ = graph | tft_beam.WriteTransformFn(f"{folder}/out")
-        pipeline.run().wait_until_finish()
+    with tempfile.TemporaryDirectory() as folder:
+        with (
+            tft_beam.Context(temp_dir=folder, desired_batch_size=ROWS),
+            beam.Pipeline(runner=FnApiRunner()) as pipeline,
+        ):
+            graph = (pipeline | beam.Create(examples), metadata) | tft_beam.AnalyzeDataset(both)
+            _ = graph | tft_beam.WriteTransformFn(f"{folder}/out")
         layer = tft.TFTransformOutput(f"{folder}/out").transform_features_layer()
     sparse = {
         "x": tf.sparse.from_dense(rows["x"][:, None]),

@@ -95,16 +95,12 @@ def test_equal_to_the_mapper_of_tf_transform():
         ours = {name: dense(made["ids"], made[name]) for name in theirs}
         return ours | {f"tft_{name}": dense(*of) for name, of in theirs.items()}
 
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        tft_beam.Context(temp_dir=folder),
-        beam.Pipeline(runner=FnApiRunner()) as pipeline,
-    ):
-        metadata = tft.DatasetMetadata.from_feature_spec(spec.raw_feature_spec())
-        examples = [{"x": [text]} for text in texts]
-        graph = (pipeline | beam.Create(examples), metadata) | tft_beam.AnalyzeDataset(both)
-        _ = graph | tft_beam.WriteTransformFn(f"{folder}/out")
-        pipeline.run().wait_until_finish()
+    metadata = tft.DatasetMetadata.from_feature_spec(spec.raw_feature_spec())
+    examples = [{"x": [text]} for text in texts]
+    with tempfile.TemporaryDirectory() as folder:
+        with tft_beam.Context(temp_dir=folder), beam.Pipeline(runner=FnApiRunner()) as pipeline:
+            graph = (pipeline | beam.Create(examples), metadata) | tft_beam.AnalyzeDataset(both)
+            _ = graph | tft_beam.WriteTransformFn(f"{folder}/out")
         layer = tft.TFTransformOutput(f"{folder}/out").transform_features_layer()
     made = layer({"x": tf.sparse.from_dense(np.array(texts)[:, None])})
     for name in ("smooth", "rough"):
