@@ -55,7 +55,7 @@ def train(
     """Learn from the train split of a transform output and write the model directory `out`.
 
     As keras_trainer.train does it; but a run that was cut off within an epoch goes on to the same weights only without
-    dropout, whose state no checkpoint of an Estimator holds.
+    dropout, whose state no checkpoint of an Estimator holds, and to float32's rounding: a session may add in any order.
 
     Raises:
       SpecError: where there is no canned Estimator of the backbone and the head, with why. ArtefactError.

@@ -6,7 +6,7 @@ asked for as raw rows: in process, by REST and by gRPC, as tf.Examples (`transfo
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from tfloom.trainers.servable import Servable
 KINDS = discovery.names("tfloom.feature_specs.columns")
 
 BATCHED = {1_001: 1_001, 1_000: 1_001, 7: 28, 1: 12}
-"""How many rows are asked for at each batch size; the slow test asks for all of them at all sizes."""
+"""How many rows are asked for at each batch size; the slow test asks for all of them, in process."""
 
 Columns = Mapping[str, np.ndarray]
 Asked = tuple[str, str, int]
@@ -196,6 +196,7 @@ def test_a_bit_that_differs_is_seen():
 
 @pytest.mark.slow
 def test_every_row_at_every_batch_size(proof):
-    batched = dict.fromkeys(BATCHED, proof.rows.num_rows)
-    compared = proof.compared(batched)
+    """In process alone: a call of this graph takes tenths of a second, and what carries a row does not look at it."""
+    in_process = replace(proof, ask={"in process": proof.ask["in process"]})
+    compared = in_process.compared(dict.fromkeys(BATCHED, proof.rows.num_rows))
     assert {(*asked, name): rows for asked, found in compared.items() for name, rows in found.items() if rows} == {}
