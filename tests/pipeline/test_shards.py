@@ -43,7 +43,7 @@ def test_a_place_names_the_shard(source, number, folder):
     rows = pa.RecordBatch.from_pydict({
         "ids": [[1, 2], [], [3], [4]], "x": pa.array([[0.5], [1.5], [2.5], [3.5]], pa.list_(pa.float32())),
         "s": [[b"a"], [b"\xff"], [], [b"d"]],
-        PLACE: pa.array(places[:, None].tolist(), pa.list_(pa.int64())),
+        PLACE: places,
     })  # fmt: skip
     write_examples(rows, str(folder / "examples"), parquet=True)
     end = f"{source:05d}-{number:05d}"
@@ -64,7 +64,7 @@ def test_a_place_names_the_shard(source, number, folder):
 def test_a_retried_shard_is_the_same_bytes_under_the_same_name(folder):
     places = place(np.zeros(50, np.int8), chunk())
     columns = {name: [[i] for i in range(50)] for name in "abcdefgh"}
-    rows = pa.RecordBatch.from_pydict(columns | {PLACE: pa.array(places[:, None].tolist())})
+    rows = pa.RecordBatch.from_pydict(columns | {PLACE: places})
     written = []
     for _ in range(2):
         write_examples(rows, str(folder / "examples"), parquet=False)

@@ -182,8 +182,8 @@ def test_a_run_that_is_cut_off_goes_on_to_the_same_weights(transformed, tmp_path
     expected, received = (_last_checkpoint(one) for one in (whole, model))
     assert {"global_step", "tfloom/losses"} <= expected.keys()
     assert expected.keys() == received.keys()
-    # Not bit for bit: under load a session's sums were seen to differ in the last digit. A step more, less or of another
-    # batch moves a weight by about the learning rate, .01.
+    # Not bit for bit: under load a session's sums were seen to differ in the last digit. A step more, or of another
+    # batch, moves a weight by about the learning rate, .01.
     for name, value in expected.items():
         np.testing.assert_allclose(received[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
     for one, other in zip(whole.read("history.json"), model.read("history.json"), strict=True):

@@ -41,10 +41,13 @@ class ByHash(_Rule):
 
     def assign(self, rows: pa.RecordBatch) -> np.ndarray:
         """int8 [rows]: index into SPLITS."""
-        columns = [key_texts(rows.column(name)).to_pylist() for name in (self.of or rows.schema.names)]
-        keys: dict[tuple[str | None, ...], float] = {}
-        shares = np.array([_share(key, keys) for key in zip(*columns, strict=True)])
-        return np.where(shares < self.test, 2, np.where(shares < self.test + self.eval, 1, 0)).astype(np.int8)
+        if not self.eval + self.test:
+            return np.zeros(rows.num_rows, np.int8)
+        columns = [pc.fill_null(key_texts(rows.column(name)), "\x00") for name in (self.of or rows.schema.names)]
+        keys = pc.binary_join_element_wise(*columns, "\x1f").dictionary_encode()
+        shares = np.array([_share(key) for key in keys.dictionary.cast(pa.binary()).to_pylist()])
+        splits = np.where(shares < self.test, 2, np.where(shares < self.test + self.eval, 1, 0)).astype(np.int8)
+        return splits[keys.indices.to_numpy()]
 
 
 class ByColumn(_Rule):
@@ -108,11 +111,8 @@ class ByTime(_Rule):
 Split = Annotated[ByHash | ByColumn | ByTime, Field(discriminator="by")]
 
 
-def _share(key: tuple[str | None, ...], seen: dict[tuple[str | None, ...], float]) -> float:
-    if key not in seen:
-        text = "\x1f".join("\x00" if part is None else part for part in key)
-        seen[key] = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
-    return seen[key]
+def _share(key: bytes) -> float:
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") / 2**64
 
 
 def key_texts(column: pa.Array) -> pa.Array:

@@ -24,6 +24,7 @@ from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS, key_texts
 from tfloom.feature_specs.values import texts
 from tfloom.feature_specs.weight import Weight
+from tfloom.pipeline.lists import from_counts, of_values
 from tfloom.pipeline.sources import Chunk
 
 _MALFORMED = "another number of fields than the header"
@@ -78,13 +79,13 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
             elif label.missing == "drop":
                 unlabelled |= missing
             fill = float("nan") if pa.types.is_floating(target.type) else -1
-            parsed[label.name] = _lists(pc.fill_null(target, pa.scalar(fill, target.type)))
+            parsed[label.name] = of_values(pc.fill_null(target, pa.scalar(fill, target.type)))
         if spec.weight is not None:
             parsed[WEIGHT] = _weights(spec.weight, table[spec.weight.source], reasons)
         for name in spec.key:
-            parsed[key_feature(name)] = _lists(pc.cast(pc.fill_null(key_texts(table[name]), ""), pa.binary()))
-    origins = [f"{chunk.source.label}:{chunk.first_row + i}" for i in range(count)]
-    parsed[ORIGIN] = _lists(pa.array(origins, pa.binary()))
+            parsed[key_feature(name)] = of_values(pc.cast(pc.fill_null(key_texts(table[name]), ""), pa.binary()))
+    origins = _origins(chunk)
+    parsed[ORIGIN] = of_values(origins)
     splits = np.zeros(count, np.int8)
     if labelled:
         splits = _splits(spec, chunk)
@@ -96,7 +97,12 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
     bad &= taken
     kept = taken & ~bad & ~unlabelled
     rejected: list[dict[str, Any]] = [
-        {"origin": origins[row], "line": None, "reason": reasons[int(row)], "row": _plain(rows, int(row))}
+        {
+            "origin": origins[row].as_py().decode(),
+            "line": None,
+            "reason": reasons[int(row)],
+            "row": _plain(rows, int(row)),
+        }
         for row in np.flatnonzero(bad)
     ]
     rejected += [
@@ -135,7 +141,7 @@ def _parse(spec: FeatureSpec, name: str, values: pa.Array, reasons: dict[int, st
     if (needed := _who_needs(name, declared, readers)) is not None:
         for row in np.flatnonzero(_bools(pc.is_null(result))):
             reasons.setdefault(int(row), f"{name} is missing, and {needed}")
-    return _lists(result)
+    return of_values(result)
 
 
 def _weights(weight: Weight, values: pa.Array, reasons: dict[int, str]) -> pa.Array:
@@ -146,7 +152,7 @@ def _weights(weight: Weight, values: pa.Array, reasons: dict[int, str]) -> pa.Ar
         reasons.setdefault(int(row), f"weight: {weight.source}, {value!r}, is no number of 0 or more")
     for row in np.flatnonzero(_bools(pc.is_null(result)) & _bools(known)):
         reasons.setdefault(int(row), f"weight: {weight.source} is missing")
-    return _lists(result)
+    return of_values(result)
 
 
 def _who_needs(name: str, declared: Input, readers: list[Column]) -> str | None:
@@ -175,7 +181,7 @@ def _multi_valued(name: str, declared: Input, values: pa.Array, reasons: dict[in
     result, parents = _elements(name, declared, values, reasons)
     if declared.dtype == "string":
         result = pc.if_else(pc.equal(result, b""), None, result)
-    return _from_counts(np.bincount(parents, minlength=len(values)), pc.cast(result, _ARROW[str(declared.dtype)]))
+    return from_counts(np.bincount(parents, minlength=len(values)), pc.cast(result, _ARROW[str(declared.dtype)]))
 
 
 def _vectors(
@@ -200,7 +206,7 @@ def _vectors(
             row = parents[index]
             reasons.setdefault(int(row), f"{name}: number {index - first[row] + 1} is missing, and {needed}")
     result = pc.fill_null(result, pa.scalar(float("nan") if declared.dtype == "float32" else 0, result.type))
-    return _from_counts(counts, pc.cast(result, _ARROW[str(declared.dtype)]))
+    return from_counts(counts, pc.cast(result, _ARROW[str(declared.dtype)]))
 
 
 def _elements(name: str, declared: Input, values: pa.Array, reasons: dict[int, str]) -> tuple[pa.Array, np.ndarray]:
@@ -237,7 +243,7 @@ def _beside(of: str, values: pa.Array, name: str, beside: pa.Array, reasons: dic
     kept = known[np.where(place < count[rows], values.offsets.to_numpy()[rows] + place, -1)]
     missing = float("nan") if pa.types.is_floating(beside.values.type) else 0
     flat = pc.fill_null(beside.values, pa.scalar(missing, beside.values.type))
-    return _from_counts(np.bincount(rows[kept], minlength=len(own)), flat.filter(pa.array(kept)))
+    return from_counts(np.bincount(rows[kept], minlength=len(own)), flat.filter(pa.array(kept)))
 
 
 def _values(count: int) -> str:
@@ -250,17 +256,13 @@ def _present(lists: pa.ListArray) -> pa.ListArray:
         return lists
     valid = _bools(pc.is_valid(lists.values))
     rows = np.repeat(np.arange(len(lists)), np.diff(lists.offsets.to_numpy()))
-    return _from_counts(np.bincount(rows[valid], minlength=len(lists)), lists.values.drop_null())
+    return from_counts(np.bincount(rows[valid], minlength=len(lists)), lists.values.drop_null())
 
 
-def _lists(values: pa.Array) -> pa.ListArray:
-    """[rows] -> list [rows], a null an empty list."""
-    return _from_counts(_bools(pc.is_valid(values)).astype(np.int64), values.drop_null())
-
-
-def _from_counts(counts: np.ndarray, flat: pa.Array) -> pa.ListArray:
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), flat)
+def _origins(chunk: Chunk) -> pa.Array:
+    """binary [rows]: the source and the place in it."""
+    rows = pa.array(np.arange(chunk.first_row, chunk.first_row + chunk.rows.num_rows))
+    return pc.cast(pc.binary_join_element_wise(f"{chunk.source.label}:", pc.cast(rows, pa.string()), ""), pa.binary())
 
 
 def _splits(spec: FeatureSpec, chunk: Chunk) -> np.ndarray:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tfloom.feature_specs.directories import ORIGIN, key_feature
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.lists import of_values
 
 FOLD = "__fold__"
 """A hash of the row's key, or of its origin where the spec has no key: int64, not negative."""
@@ -50,4 +51,4 @@ def _folds(spec: FeatureSpec, rows: pa.RecordBatch) -> pa.Array:
     # Salted: the split is a hash of the key too, and shares of it are not to be those of a fold.
     digests = (hashlib.blake2b(b"\x1f".join(key), digest_size=8, salt=b"fold").digest() for key in parts)
     hashes = np.array([int.from_bytes(one, "big") >> 1 for one in digests], np.int64)
-    return pa.array(hashes[:, None].tolist(), pa.list_(pa.int64()))
+    return of_values(pa.array(hashes))

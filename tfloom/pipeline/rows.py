@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tfloom.feature_specs.directories import ORIGIN
 from tfloom.feature_specs.errors import DataError, nearest
@@ -68,8 +69,8 @@ def raw(chunk: Chunk, rows: pa.RecordBatch) -> pa.RecordBatch:
 
 def positions(chunk: Chunk, rows: pa.RecordBatch) -> np.ndarray:
     """int64 [rows]: where parsed rows stand in their chunk."""
-    origins = rows.column(ORIGIN).flatten().to_pylist()
-    return np.array([int(origin.rpartition(b":")[2]) for origin in origins], np.int64) - chunk.first_row
+    numbers = pc.utf8_slice_codeunits(pc.cast(rows.column(ORIGIN).flatten(), pa.string()), len(chunk.source.label) + 1)
+    return pc.cast(numbers, pa.int64()).to_numpy() - chunk.first_row
 
 
 def reasons(chunk: Chunk, done: Ingested) -> dict[int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from tfloom.feature_specs.directories import ORIGIN, training_feature
+from tfloom.feature_specs.directories import training_feature
 from tfloom.feature_specs.split import SPLITS
 from tfloom.pipeline.examples import serialized
 from tfloom.pipeline.ingest import Ingested
+from tfloom.pipeline.lists import of_values
+from tfloom.pipeline.records import gzipped
+from tfloom.pipeline.rows import positions
 from tfloom.pipeline.sources import Chunk, Source
 
 SAMPLE_ROWS = 2_000
@@ -25,9 +28,10 @@ PLACE = "__place__"
 """Passed through the transform beside the origin: split, file and chunk of a row in one number."""
 
 
-def place(split: np.ndarray, chunk: Chunk) -> np.ndarray:
-    """int64 [rows]."""
-    return split.astype(np.int64) << 56 | np.int64(chunk.source.index) << 28 | np.int64(chunk.number)
+def place(split: np.ndarray, chunk: Chunk) -> pa.ListArray:
+    """int64, one a row."""
+    places = split.astype(np.int64) << 56 | np.int64(chunk.source.index) << 28 | np.int64(chunk.number)
+    return of_values(pa.array(places))
 
 
 def write_examples(rows: pa.RecordBatch, folder: str, parquet: bool) -> None:
@@ -47,9 +51,7 @@ def write_examples(rows: pa.RecordBatch, folder: str, parquet: bool) -> None:
             _write(f"{name}.parquet", _parquet(of_split.select(sorted(of_split.schema.names))))
         # Renamed when whole; the temporary name is its own for each attempt, two of which may run at once.
         part = f"{folder}/.{hashlib.blake2b(np.random.bytes(8), digest_size=8).hexdigest()}.part"
-        with tf.io.TFRecordWriter(part, tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)) as writer:
-            for example in serialized(of_split).to_pylist():
-                writer.write(example)
+        _write(part, gzipped(serialized(of_split)))
         tf.io.gfile.rename(part, f"{name}.tfrecord.gz", overwrite=True)
 
 
@@ -62,7 +64,7 @@ def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
     splits = {split: int((done.splits == i).sum()) for i, split in enumerate(SPLITS)}
     _write(f"{folder}/accounts/{name}.json", json.dumps({"rows": done.account, "splits": splits}).encode())
     if done.rows.num_rows:
-        ranks = _ranks(done.rows)
+        ranks = _ranks(chunk.source.label, positions(chunk, done.rows) + chunk.first_row)
         chosen = np.sort(np.argsort(ranks, kind="stable")[:SAMPLE_ROWS])
         sample = done.rows.take(pa.array(chosen))
         sample = sample.append_column("__rank__", pa.array(ranks[chosen]))
@@ -89,10 +91,16 @@ def collect(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
     return {"rows": rows, "splits": splits, "sources": [{"label": s.label, "path": s.place} for s in sources]}
 
 
-def _ranks(rows: pa.RecordBatch) -> np.ndarray:
-    """uint64 [rows]: a hash of the origin, so that the rows of least rank are a sample that no order favours."""
-    origins: Iterable[bytes] = rows.column(ORIGIN).flatten().to_pylist()
-    return np.array([int.from_bytes(hashlib.blake2b(o, digest_size=8).digest(), "little") for o in origins], np.uint64)
+def _ranks(label: str, rows: np.ndarray) -> np.ndarray:
+    """uint64 [rows]: a hash of where each lies, so that the rows of least rank are a sample that no order favours.
+
+    Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators": the finalizer of SplitMix64.
+    """
+    seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest(), "little")
+    ranks = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        ranks = (ranks ^ ranks >> np.uint64(shift)) * np.uint64(factor)
+    return ranks ^ ranks >> np.uint64(31)
 
 
 def _parquet(rows: pa.RecordBatch) -> bytes:

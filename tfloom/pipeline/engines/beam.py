@@ -84,8 +84,7 @@ class _Ingest(beam.DoFn):
             write_account(chunk, done, self.folder)
             if done.rows.num_rows == 0:
                 continue
-            places = pa.array(place(done.splits, chunk)[:, None].tolist(), pa.list_(pa.int64()))
-            rows = learning.added(self.spec, done.rows.append_column(PLACE, places))
+            rows = learning.added(self.spec, done.rows.append_column(PLACE, place(done.splits, chunk)))
             yield beam.pvalue.TaggedOutput("all", rows)
             train = rows.filter(pa.array(done.splits == SPLITS.index("train")))
             if train.num_rows:

@@ -113,8 +113,7 @@ class _Parsed:
         write_account(chunk, done, self.folder)
         if not done.rows.num_rows:
             return None
-        places = pa.array(place(done.splits, chunk)[:, None].tolist(), pa.list_(pa.int64()))
-        rows = learning.added(self.spec, done.rows.append_column(PLACE, places))
+        rows = learning.added(self.spec, done.rows.append_column(PLACE, place(done.splits, chunk)))
         path = f"{self.folder}/parsed/{chunk.source.index:05d}-{chunk.number:05d}.arrow"
         with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
             writer.write_batch(rows)
