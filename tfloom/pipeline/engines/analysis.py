@@ -9,11 +9,12 @@ What is private to tf.Transform stands in this file and nowhere else.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,18 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow_transform import analyzer_nodes, analyzers, annotators, graph_tools, impl_helper, tf_utils
+from tensorflow.python.eager import wrap_function
+from tensorflow.python.trackable import resource as tracking
+from tensorflow_transform import (
+    analyzer_nodes,
+    analyzers,
+    annotators,
+    graph_context,
+    impl_helper,
+    schema_inference,
+    tf2_utils,
+    tf_utils,
+)
 from tensorflow_transform.beam import analysis_graph_builder, analyzer_impls, beam_nodes, impl
 from tensorflow_transform.saved import saved_transform_io_v2
 from tensorflow_transform.tf_metadata import metadata_io
@@ -136,21 +148,15 @@ Accumulator = Combined | Counted | Informed
 
 @dataclass(frozen=True)
 class Phase:
-    """A pass over the data. saved_model: the folder of the graph to apply."""
+    """A pass over the data. graph: what is applied to each chunk."""
 
-    saved_model: str
-    adapter: TensorAdapterConfig
+    graph: Graph
     accumulators: tuple[Accumulator, ...]
 
-    def applied(self) -> Callable[[pa.RecordBatch], list[Any]]:
-        """The function that gives the states of a chunk, one an accumulator. It may be called by several threads."""
-        graph = Graph(self.saved_model, self.adapter)
-
-        def states(rows: pa.RecordBatch) -> list[Any]:
-            values = {name: np.asarray(v) if isinstance(v, tf.Tensor) else v for name, v in graph(rows).items()}
-            return [one.state(values) for one in self.accumulators]
-
-        return states
+    def states(self, rows: pa.RecordBatch) -> list[Any]:
+        """Those of a chunk, one an accumulator. It may be called by several threads."""
+        values = {name: np.asarray(v) if isinstance(v, tf.Tensor) else v for name, v in self.graph(rows).items()}
+        return [one.state(values) for one in self.accumulators]
 
     def merged(self, states: list[Any] | None, later: list[Any]) -> list[Any]:
         """The states of two runs of chunks, the one before the other."""
@@ -160,19 +166,31 @@ class Phase:
 
 
 class Graph:
-    """A saved graph of tf.Transform over RecordBatches of parsed rows; it may be called by several threads."""
+    """A graph of tf.Transform over RecordBatches of parsed rows; it may be called by several threads.
 
-    def __init__(self, saved_model: str, adapter: TensorAdapterConfig) -> None:
-        self._loader = saved_transform_io_v2.SavedModelLoader(saved_model)
-        self._loader.finalize(set(adapter.tensor_representations), set(self._loader.structured_outputs))
-        self._adapter = TensorAdapter(adapter)
+    schema: of the rows.
+    """
 
-    def __call__(self, rows: pa.RecordBatch) -> dict[str, Any]:
+    def __init__(
+        self,
+        apply: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        adapter: TensorAdapterConfig,
+        holding: object = None,
+    ) -> None:
+        """holding: what `apply` needs to be there."""
+        self._apply, self._adapter, self._holding = apply, TensorAdapter(adapter), holding
+        self.schema: pa.Schema = adapter.arrow_schema
+
+    @classmethod
+    def loaded(cls, transform_fn: str, adapter: TensorAdapterConfig) -> Graph:
+        """That of a transform output."""
+        loader = saved_transform_io_v2.SavedModelLoader(transform_fn)
+        loader.finalize(set(adapter.tensor_representations), set(loader.structured_outputs))
+        return cls(loader.apply_transform_model, adapter)
+
+    def __call__(self, rows: pa.RecordBatch) -> Mapping[str, Any]:
         """Its outputs by name: tensors, dense or sparse."""
-        made: dict[str, Any] = self._loader.apply_transform_model(
-            self._adapter.ToBatchTensors(rows, produce_eager_tensors=True)
-        )
-        return made
+        return self._apply(self._adapter.ToBatchTensors(rows, produce_eager_tensors=True))
 
 
 def to_arrow(schema: Any) -> Callable[[Mapping[str, Any]], pa.RecordBatch]:
@@ -195,42 +213,96 @@ def analyze(preprocessing_fn: Callable[..., Any], adapter: TensorAdapterConfig, 
     """
     scratch = f"{folder}/analysis"
     tf.io.gfile.makedirs(scratch)
-    specs = TensorAdapter(adapter).OriginalTypeSpecs()
-    graph, inputs, outputs = impl_helper.trace_preprocessing_function(preprocessing_fn, specs, False, scratch)
-    asset_map = annotators.get_asset_annotations(graph)
-    annotators.clear_asset_annotations(graph)
-    fingerprint = graph_tools.get_analyzers_fingerprint(graph, inputs)
+    trace = functools.partial(_Trace, preprocessing_fn, TensorAdapter(adapter).OriginalTypeSpecs(), scratch)
+    first = trace({})
+    asset_map = annotators.get_asset_annotations(first.graph)
+    annotators.clear_asset_annotations(first.graph)
+    transform_fn, _, aside = analysis_graph_builder.build(first.graph, first.inputs, first.outputs, [], cache_dict=None)
+    last = transform_fn.parent_operation
 
-    def saved(operation: Any, *bindings: Any) -> str:
+    def made(node: Any, bindings: Sequence[Any]) -> Graph | None:
+        """The graph of a CreateSavedModel; of the last one nothing but what is written."""
         replaced = impl._get_tensor_replacement_map(None, *bindings)
-        signature = operation.output_signature
-        # The last graph has all outputs; one before it those that are analyzed.
-        dense = all(isinstance(tensor, tf.Tensor) for tensor in signature.values())
-        names = {key: tensor.name for key, tensor in signature.items()} if dense else {}
-        made: str = impl._create_v2_saved_model(replaced, scratch, preprocessing_fn, specs, fingerprint, names, None)
-        return made
+        if node is last:
+            _save(preprocessing_fn, first.specs, scratch, replaced, folder)
+            return None
+        return (trace(replaced) if bindings else first).of(node.operation_def.output_signature, adapter)
 
-    transform_fn, _, aside = analysis_graph_builder.build(graph, inputs, outputs, [], cache_dict=None)
-    walk = _Walk([transform_fn, *aside], adapter, scratch, saved, run)
-    made = walk.value(transform_fn)
-    for one in aside:
+    walk = _Walk([*aside, transform_fn], scratch, made, run)
+    for one in (*aside, transform_fn):
         walk.value(one)
-    metadata_io.write_metadata(impl._infer_metadata_from_saved_model_v2(made), f"{folder}/transformed_metadata")
     if asset_map:
         with open(f"{folder}/transformed_metadata/{tft.TFTransformOutput.ASSET_MAP}", "w") as file:
             json.dump(asset_map, file)
-    shutil.rmtree(os.path.join(made, impl_helper.METADATA_DIR_NAME))
-    os.replace(made, f"{folder}/transform_fn")
     shutil.rmtree(scratch)
+
+
+class _Trace:
+    """A preprocessing_fn traced, with what some of its analyzers gave. It holds the tables that its graph reads."""
+
+    def __init__(
+        self, preprocessing_fn: Callable[..., Any], specs: Mapping[str, Any], scratch: str, replaced: Mapping[str, Any]
+    ) -> None:
+        self.specs = specs
+        self._module, self._resources = tf.Module(), tracking.ResourceTracker()
+        self._objects = annotators.ObjectTracker()
+        context = graph_context.TFGraphContext(self._module, scratch, replaced)
+        function = impl_helper.get_traced_transform_fn(preprocessing_fn, specs, context)
+        with tracking.resource_tracker_scope(self._resources), annotators.object_tracker_scope(self._objects):
+            self._concrete = function.get_concrete_function()
+        self.graph, self.outputs = self._concrete.graph, self._concrete.structured_outputs
+        self.inputs = tf2_utils.get_structured_inputs_from_func_graph(self.graph)
+
+    def of(self, outputs: Mapping[str, tf.Tensor], adapter: TensorAdapterConfig) -> Graph:
+        """The graph of these of its tensors, and of no others: what is not learned yet is not read."""
+        function = wrap_function.WrappedFunction(self.graph, wrap_function.VariableHolder(share_variables=True)).prune(
+            self._concrete.inputs,
+            {key: self.graph.get_tensor_by_name(tensor.name) for key, tensor in outputs.items()},
+            input_signature=self._concrete.structured_input_signature,
+        )
+        return Graph(function, adapter, holding=self)
+
+
+def _save(
+    preprocessing_fn: Callable[..., Any],
+    specs: Mapping[str, Any],
+    scratch: str,
+    replaced: Mapping[str, Any],
+    folder: str,
+) -> None:
+    """Write transform_fn and transformed_metadata, with what all analyzers gave."""
+    concrete = impl_helper._trace_and_write_transform_fn(
+        f"{folder}/transform_fn", preprocessing_fn, specs, scratch, replaced, None, None
+    )
+    outputs = concrete.structured_outputs
+    if _annotated(concrete.graph, outputs):
+        inputs = tf2_utils.get_structured_inputs_from_func_graph(concrete.graph)
+        metadata = impl_helper._trace_and_get_metadata(concrete, inputs, preprocessing_fn, scratch, replaced)
+    else:  # as one more trace would tell
+        metadata = tft.DatasetMetadata(schema_inference.infer_feature_schema_v2(outputs, dict, True))
+    metadata_io.write_metadata(metadata, f"{folder}/transformed_metadata")
+
+
+def _annotated(graph: Any, outputs: Mapping[str, Any]) -> bool:
+    """Whether the preprocessing_fn says more of its outputs than their types."""
+    infer = schema_inference
+    told = (infer._TF_METADATA_EXTRA_ANNOTATION, infer._ANNOTATED_SPARSE_SHAPES, infer._ANNOTATED_TRUELY_SPARSE_TENSORS)
+    if any(graph.get_collection(name) for name in told):
+        return True
+    ranged = {tensor.name for tensor in graph.get_collection(infer._TF_METADATA_TENSOR_COLLECTION)}
+    values = [infer._get_tensor_values(output) for output in outputs.values()]
+    # A function's output is an identity of what it returns.
+    values += [value.op.inputs[0] for value in values if value.op.type == "Identity"]
+    return not ranged.isdisjoint(value.name for value in values)
 
 
 class _Walk:
     """The operations of an analysis, each evaluated once, after those that it reads."""
 
     def __init__(
-        self, roots: Iterable[Any], adapter: TensorAdapterConfig, scratch: str, saved: Callable[..., str], run: Run
+        self, roots: Iterable[Any], scratch: str, made: Callable[[Any, Sequence[Any]], Graph | None], run: Run
     ) -> None:
-        self.adapter, self.scratch, self.saved, self.run = adapter, scratch, saved, run
+        self.scratch, self.made, self.run = scratch, made, run
         self.operations = list(dict.fromkeys(node for root in roots for node in _upstream(root)))
         self.values: dict[Any, tuple[Any, ...]] = {}
         for node in self.operations:
@@ -254,7 +326,7 @@ class _Walk:
             return
         inputs = [self.value(one) for one in node.inputs]
         if isinstance(operation, beam_nodes.CreateSavedModel):
-            self.values[node] = (self.saved(operation, *inputs),)
+            self.values[node] = (self.made(node, inputs),)
         elif isinstance(operation, analyzer_nodes.VocabularyOrderAndWrite):
             self.values[node] = (_written(operation, self.scratch, *inputs),)
         else:
@@ -265,9 +337,7 @@ class _Walk:
         """Evaluate everything that accumulates over one saved graph."""
         nodes_ = [n for n in self.operations if type(n.operation_def) in _ACCUMULATORS and _source(n) is applied]
         accumulators = [_ACCUMULATORS[type(n.operation_def)](n.operation_def, _keys(n)) for n in nodes_]
-        phase = Phase(
-            self.value(applied.inputs[0]), self.adapter, tuple(one for several in accumulators for one in several)
-        )
+        phase = Phase(self.value(applied.inputs[0]), tuple(one for several in accumulators for one in several))
         states = iter(self.run(phase))
         for node, several in zip(nodes_, accumulators, strict=True):
             made = [next(states) for _ in several]

@@ -42,7 +42,7 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int,
     config, names = adapter_config(spec), passing(spec)
     parsed = _Parsed(spec, sources, folder)
     analyze(preprocessing_fn(spec), config, folder, lambda phase: parsed.passed(phase, threads))
-    graph = Graph(f"{folder}/transform_fn", config)
+    graph = Graph.loaded(f"{folder}/transform_fn", config)
     convert = to_arrow(tft.TFTransformOutput(folder).transformed_metadata.schema)
 
     def transform(path: str) -> None:
@@ -91,18 +91,17 @@ class _Parsed:
 
     def passed(self, phase: Phase, threads: int) -> list[Any]:
         """The states of all training rows."""
-        of_rows = phase.applied()
 
         def of_chunk(path: str) -> list[Any] | None:
             rows = _train(path)
-            return of_rows(rows) if rows.num_rows else None
+            return phase.states(rows) if rows.num_rows else None
 
         states = None
         for one in in_order(of_chunk, self.files(threads), threads):
             if one is not None:
                 states = phase.merged(states, one)
         # Without any row something is learned all the same; that there was none is told when all rows are counted.
-        return states or of_rows(pa.RecordBatch.from_pylist([], phase.adapter.arrow_schema))
+        return states or phase.states(pa.RecordBatch.from_pylist([], phase.graph.schema))
 
     def _chunks(self) -> Iterator[Chunk]:
         return (chunk for one in self.sources for chunk in chunks(one, self.spec.columns_read, self.spec.chunk_rows))
