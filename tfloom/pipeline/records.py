@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import google_crc32c
 import numpy as np
 import pyarrow as pa
@@ -15,10 +17,10 @@ _GZIP = 15 + 16
 """zlib's window bits for a gzip stream. Its header has no name, and no time: the same rows are the same bytes."""
 
 
-def gzipped(records: pa.Array) -> bytes:
-    """A TFRecord file, gzip, of binary [records]."""
+def gzipped(records: Iterable[pa.Array]) -> bytes:
+    """A TFRecord file, gzip, of arrays binary [records], one after the other."""
     stream = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, _GZIP)
-    return stream.compress(framed(records)) + stream.flush()
+    return b"".join([*(stream.compress(framed(several)) for several in records), stream.flush()])
 
 
 def framed(records: pa.Array) -> pa.Buffer:

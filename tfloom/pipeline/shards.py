@@ -24,6 +24,9 @@ from tfloom.pipeline.sources import Chunk, Source
 
 SAMPLE_ROWS = 2_000
 
+AT_ONCE = 8_192
+"""Rows encoded at once: what is made of them by and by stays near the processor."""
+
 PLACE = "__place__"
 """Passed through the transform beside the origin: split, file and chunk of a row in one number."""
 
@@ -51,7 +54,7 @@ def write_examples(rows: pa.RecordBatch, folder: str, parquet: bool) -> None:
             _write(f"{name}.parquet", _parquet(of_split.select(sorted(of_split.schema.names))))
         # Renamed when whole; the temporary name is its own for each attempt, two of which may run at once.
         part = f"{folder}/.{hashlib.blake2b(np.random.bytes(8), digest_size=8).hexdigest()}.part"
-        _write(part, gzipped(serialized(of_split)))
+        _write(part, gzipped(serialized(of_split.slice(first, AT_ONCE)) for first in range(0, len(of_split), AT_ONCE)))
         tf.io.gfile.rename(part, f"{name}.tfrecord.gz", overwrite=True)
 
 
