@@ -12,6 +12,7 @@ import pyarrow as pa
 from tfloom.feature_specs.directories import (
     ORIGIN,
     ExportDirectory,
+    Form,
     ModelDirectory,
     TransformOutput,
     whole_or_absent,
@@ -140,7 +141,7 @@ def preprocess(
     *,
     overwrite: bool = False,
     max_rejected: float = 0.01,
-    parquet: bool = False,
+    examples: Form = "tfrecord",
     threads: int | None = None,
     beam_options: Sequence[str] = (),
 ) -> TransformOutput:
@@ -150,7 +151,7 @@ def preprocess(
       data: paths or globs of CSV, Parquet and TFRecord files, a pandas or polars frame, a pyarrow Table or
         RecordBatches; or these by split, {"train": ..., "eval": ..., "test": ...}.
       max_rejected: the share of rows that may be rejected.
-      parquet: write the materialised rows as Parquet too.
+      examples: write the materialised rows as TFRecord of tf.Example, which trainers read, as Parquet, or as both.
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
       beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
 
@@ -165,7 +166,7 @@ def preprocess(
         Path(out),
         overwrite=overwrite,
         max_rejected=max_rejected,
-        parquet=parquet,
+        examples=examples,
         threads=threads,
         beam_options=beam_options,
     )

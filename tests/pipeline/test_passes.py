@@ -80,7 +80,7 @@ def test_passes_over_the_data(columns, inputs, phases, looks, tmp_path, monkeypa
         monkeypatch.setattr(module, "chunks", counted(module, module.chunks))
     spec = FeatureSpec.model_validate({"inputs": inputs, "columns": columns, "labels": [{"name": "y", "positive": 1}]})
     sources = find({"train": table(), "test": table()}, tmp_path)
-    beam.run(resolve.resolve(spec, sources), sources, str(tmp_path / "out"), (), parquet=False)
+    beam.run(resolve.resolve(spec, sources), sources, str(tmp_path / "out"), (), "tfrecord")
 
     visitor = Phases()
     (pipeline,) = pipelines

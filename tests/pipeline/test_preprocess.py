@@ -71,7 +71,7 @@ def job(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tfloom.pipeline.sources.CHUNK_ROWS", 50)
         (folder / "out.rejected").mkdir()  # as a try before left it, which rejected too many
-        return data, preprocess(SPEC, {None: data}, folder / "out", max_rejected=0.02, parquet=True)
+        return data, preprocess(SPEC, {None: data}, folder / "out", max_rejected=0.02, examples="both")
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_overwriting_with_the_same_gives_the_same_bytes(data, output, tmp_path, 
     out = tmp_path / "out"
     out.mkdir()
     (out / "an older file").touch()
-    again = preprocess(SPEC, {None: data}, out, max_rejected=0.02, parquet=True, overwrite=True)
+    again = preprocess(SPEC, {None: data}, out, max_rejected=0.02, examples="both", overwrite=True)
     assert again.fingerprint == output.fingerprint
     old, new = files(output.path), files(out)
     assert sorted(old) == sorted(new)

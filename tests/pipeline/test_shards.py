@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from tfloom.feature_specs.directories import ORIGIN
+from tfloom.feature_specs.directories import ORIGIN, TransformOutput
+from tfloom.feature_specs.errors import ArtefactError
 from tfloom.pipeline import shards
 from tfloom.pipeline.ingest import Ingested
 from tfloom.pipeline.shards import PLACE, collect, place, write_account, write_examples
@@ -45,7 +46,7 @@ def test_a_place_names_the_shard(source, number, folder):
         "s": [[b"a"], [b"\xff"], [], [b"d"]],
         PLACE: places,
     })  # fmt: skip
-    write_examples(rows, str(folder / "examples"), parquet=True)
+    write_examples(rows, str(folder / "examples"), "both")
     end = f"{source:05d}-{number:05d}"
     expected = {"train": [([1, 2], [0.5], [b"a"]), ([4], [3.5], [b"d"])], "eval": [([], [1.5], [b"\xff"])],
                 "test": [([3], [2.5], [])]}  # fmt: skip
@@ -61,13 +62,27 @@ def test_a_place_names_the_shard(source, number, folder):
     assert len(list((folder / "examples").iterdir())) == 6
 
 
+@pytest.mark.parametrize(
+    ("form", "suffixes"), [("tfrecord", {".gz"}), ("parquet", {".parquet"}), ("both", {".gz", ".parquet"})]
+)
+def test_what_it_is_written_as(form, suffixes, folder):
+    rows = pa.RecordBatch.from_pydict({"x": [[1]], PLACE: place(np.zeros(1, np.int8), chunk())})
+    write_examples(rows, str(folder / "examples"), form)
+    assert {path.suffix for path in (folder / "examples").iterdir()} == suffixes
+    if form == "parquet":
+        with pytest.raises(ArtefactError, match="tfloom preprocess --examples both"):
+            TransformOutput(folder).examples("train")
+        column = pq.ParquetFile(*(folder / "examples").iterdir()).metadata.row_group(0).column(0)
+        assert column.compression == "ZSTD"
+
+
 def test_a_retried_shard_is_the_same_bytes_under_the_same_name(folder):
     places = place(np.zeros(50, np.int8), chunk())
     columns = {name: [[i] for i in range(50)] for name in "abcdefgh"}
     rows = pa.RecordBatch.from_pydict(columns | {PLACE: places})
     written = []
     for _ in range(2):
-        write_examples(rows, str(folder / "examples"), parquet=False)
+        write_examples(rows, str(folder / "examples"), "tfrecord")
         (file,) = (folder / "examples").iterdir()
         written.append((file.name, file.read_bytes()))
     assert written[0] == written[1]

@@ -10,6 +10,7 @@ import typer
 
 from tfloom.cli._console import console, counts, progress_console, tensorflow
 from tfloom.cli._data import DataArgument, Eval, Test, Train, by_split
+from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.spec import load_spec
 
 
@@ -21,7 +22,9 @@ def command(
     eval_: Eval = None,
     test: Test = None,
     max_rejected: Annotated[float, typer.Option(help="The share of rows that may be rejected.")] = 0.01,
-    parquet: Annotated[bool, typer.Option("--parquet", help="Write the materialised rows as Parquet too.")] = False,
+    examples: Annotated[
+        Form, typer.Option(help="What to write the materialised rows as; trainers read TFRecord.")
+    ] = "tfrecord",
     threads: Annotated[int | None, typer.Option(min=1, help="How many of this machine's; left out, its cores.")] = None,
     beam: Annotated[
         list[str] | None,
@@ -37,7 +40,7 @@ def command(
         with tensorflow():
             from tfloom import api
         output = api.preprocess(
-            read, named, out, overwrite=overwrite, max_rejected=max_rejected, parquet=parquet, threads=threads,
+            read, named, out, overwrite=overwrite, max_rejected=max_rejected, examples=examples, threads=threads,
             beam_options=beam or (),
         )  # fmt: skip
     report = output.report

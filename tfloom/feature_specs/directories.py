@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tfloom.feature_specs.errors import ArtefactError
 from tfloom.feature_specs.spec import FeatureSpec
@@ -33,6 +33,10 @@ def key_feature(name: str) -> str:
 def training_feature(name: str) -> str:
     """The feature of rows of the training split alone that has the training form of a column."""
     return f"__training__.{name}"
+
+
+Form = Literal["tfrecord", "parquet", "both"]
+"""What materialised rows are written as: TFRecord of tf.Example, which trainers read, and Parquet."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,10 @@ class TransformOutput:
     def examples(self, split: str) -> list[str]:
         """The gzip TFRecord files of a split, in the order of the data. Raises ArtefactError where it has no rows."""
         found = sorted(str(path) for path in (self.path / "examples").glob(f"{split}-*.tfrecord.gz"))
+        if not found and any((self.path / "examples").glob(f"{split}-*.parquet")):
+            raise ArtefactError(f"{self.path}: its rows are written as Parquet alone",
+                                expected="TFRecord, which trainers read: tfloom preprocess --examples both",
+                                received="examples/*.parquet")  # fmt: skip
         if not found:
             raise ArtefactError(f"{self.path}: the split {split!r} has no rows",
                                 expected=f"one of {', '.join(k for k, n in self.report['splits'].items() if n)}",

@@ -177,7 +177,8 @@ class FeatureSpec(BaseModel):
     @property
     def columns_read(self) -> tuple[str, ...] | None:
         """The columns of the data to read when it is materialised; None for all, where the whole row is hashed."""
-        whole_row = isinstance(self.split, ByHash) and not self.split.of and not self.key
+        rule = self.split
+        whole_row = isinstance(rule, ByHash) and not rule.of and not self.key and rule.eval + rule.test > 0
         return None if whole_row else self.data_names
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfloom.feature_specs.directories import TransformOutput, fingerprint, whole_or_absent, write_json
+from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline.formats import csv
@@ -28,7 +28,7 @@ def preprocess(
     *,
     overwrite: bool = False,
     max_rejected: float = 0.01,
-    parquet: bool = False,
+    examples: Form = "tfrecord",
     threads: int | None = None,
     beam_options: Sequence[str] = (),
 ) -> TransformOutput:
@@ -39,7 +39,7 @@ def preprocess(
       data: by split: None where the spec's rule says, else `train`, `eval` or `test`.
       max_rejected: the share of rows that may be rejected; more is an error, and the rejected ones are kept beside
         `out`.
-      parquet: write the materialised rows as Parquet too.
+      examples: write the materialised rows as TFRecord of tf.Example, which trainers read, as Parquet, or as both.
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
       beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
 
@@ -52,7 +52,7 @@ def preprocess(
         memory.mkdir()
         sources = find(data, memory)
         spec = resolve(spec, sources)
-        _run(spec, sources, staging, parquet, threads or os.cpu_count() or 1, beam_options)
+        _run(spec, sources, staging, examples, threads or os.cpu_count() or 1, beam_options)
         report = _report(spec, sources, staging)
         _number_lines(sources, staging / "rejected")
         _check(report, staging, Path(out), max_rejected)
@@ -65,14 +65,14 @@ def preprocess(
 
 
 def _run(
-    spec: FeatureSpec, sources: Sequence[Source], staging: Path, parquet: bool, threads: int, options: Sequence[str]
+    spec: FeatureSpec, sources: Sequence[Source], staging: Path, examples: Form, threads: int, options: Sequence[str]
 ) -> None:
     if not options:
         from tfloom.pipeline.engines import local
         from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
 
         try:
-            local.run(spec, sources, str(staging), threads, parquet)
+            local.run(spec, sources, str(staging), threads, examples)
             return
         except UnknownAnalyzerError as error:
             shutil.rmtree(staging / "analysis")
@@ -80,7 +80,7 @@ def _run(
             _log.warning("the local engine does not know %s: Beam runs the job", error)
     from tfloom.pipeline.engines import beam
 
-    beam.run(spec, sources, str(staging), options, parquet)
+    beam.run(spec, sources, str(staging), options, examples)
 
 
 def _beside(out: str | Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from tfloom.feature_specs.directories import training_feature
+from tfloom.feature_specs.directories import Form, training_feature
 from tfloom.feature_specs.split import SPLITS
 from tfloom.pipeline.examples import serialized
 from tfloom.pipeline.ingest import Ingested
@@ -37,7 +38,7 @@ def place(split: np.ndarray, chunk: Chunk) -> pa.ListArray:
     return of_values(pa.array(places))
 
 
-def write_examples(rows: pa.RecordBatch, folder: str, parquet: bool) -> None:
+def write_examples(rows: pa.RecordBatch, folder: str, form: Form) -> None:
     """Write materialised rows, a shard for each chunk and split: retried, the same bytes under the same name.
 
     Rows of the training split alone have training forms.
@@ -49,13 +50,12 @@ def write_examples(rows: pa.RecordBatch, folder: str, parquet: bool) -> None:
         split, file, number = SPLITS[int(one) >> 56], int(one) >> 28 & 0xFFFFFFF, int(one) & 0xFFFFFFF
         of_split = rows.filter(pa.array(places == one)).drop_columns([] if split == "train" else training)
         name = f"{folder}/{split}-{file:05d}-{number:05d}"
-        if parquet:
+        if form != "tfrecord":
             # In one order, whichever engine it comes from.
-            _write(f"{name}.parquet", _parquet(of_split.select(sorted(of_split.schema.names))))
-        # Renamed when whole; the temporary name is its own for each attempt, two of which may run at once.
-        part = f"{folder}/.{hashlib.blake2b(np.random.bytes(8), digest_size=8).hexdigest()}.part"
-        _write(part, gzipped(serialized(of_split.slice(first, AT_ONCE)) for first in range(0, len(of_split), AT_ONCE)))
-        tf.io.gfile.rename(part, f"{name}.tfrecord.gz", overwrite=True)
+            _whole(f"{name}.parquet", _parquet(of_split.select(sorted(of_split.schema.names))))
+        if form != "parquet":
+            slices = (of_split.slice(first, AT_ONCE) for first in range(0, len(of_split), AT_ONCE))
+            _whole(f"{name}.tfrecord.gz", gzipped(map(serialized, slices)))
 
 
 def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
@@ -108,8 +108,15 @@ def _ranks(label: str, rows: np.ndarray) -> np.ndarray:
 
 def _parquet(rows: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_batches([rows]), sink)
+    pq.write_table(pa.Table.from_batches([rows]), sink, compression="zstd", compression_level=1)
     return sink.getvalue().to_pybytes()
+
+
+def _whole(path: str, content: bytes) -> None:
+    """Renamed when it is whole; the temporary name is its own for each attempt, two of which may run at once."""
+    part = f"{os.path.dirname(path)}/.{hashlib.blake2b(np.random.bytes(8), digest_size=8).hexdigest()}.part"
+    _write(part, content)
+    tf.io.gfile.rename(part, path, overwrite=True)
 
 
 def _write(path: str, content: bytes) -> None:

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.errors import TfloomError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS
@@ -25,7 +26,7 @@ from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
 from tfloom.pipeline.sources import Source, chunks
 
 
-def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequence[str], parquet: bool) -> None:
+def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequence[str], form: Form) -> None:
     """Materialise `sources` by a resolved spec into `folder`: transform_fn, examples, accounts, rejected.
 
     options: Beam's pipeline options, such as ``["--runner=DataflowRunner", ...]``; none runs in this process.
@@ -42,7 +43,7 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequ
         parsed = pipeline | beam.Create(list(sources)) | beam.ParDo(_Ingest(spec, folder)).with_outputs("train", "all")
         graph = (parsed.train, adapter) | tft_beam.AnalyzeDataset(preprocessing_fn(spec))
         (rows, _) = ((parsed.all, adapter), graph) | tft_beam.TransformDataset(output_record_batches=True)
-        _ = rows | beam.Map(lambda pair: write_examples(pair[0], f"{folder}/examples", parquet))
+        _ = rows | beam.Map(lambda pair: write_examples(pair[0], f"{folder}/examples", form))
         _ = graph | tft_beam.WriteTransformFn(folder)
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import tensorflow_transform as tft
 
+from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS
 from tfloom.pipeline import learning
@@ -31,7 +32,7 @@ One = TypeVar("One")
 Other = TypeVar("Other")
 
 
-def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int, parquet: bool) -> None:
+def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int, form: Form) -> None:
     """Materialise `sources` by a resolved spec into `folder`: transform_fn, examples, accounts, rejected.
 
     Raises:
@@ -50,7 +51,7 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int,
         made = convert(graph(rows))
         for name in names:
             made = made.append_column(name, rows.column(name))
-        write_examples(made, f"{folder}/examples", parquet)
+        write_examples(made, f"{folder}/examples", form)
 
     for _ in in_order(transform, parsed.files(threads), threads):
         pass
