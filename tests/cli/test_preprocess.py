@@ -84,7 +84,7 @@ def test_options_are_handed_on(tfloom, way, monkeypatch):
                 "max_rejected": 0.5,
                 "examples": "both",
                 "threads": 3,
-                "beam_options": ["--runner=F"],
+                "beam_options": ["--runner=FlinkRunner"],
             },
         )
     ]
