@@ -47,7 +47,7 @@ class NumberColumn(VectorColumn):
         if self.missing is None:
             return x
         if self.missing == "mean":
-            instead, _ = learned.mean_and_variance()
+            instead, _ = learned.mean_and_variance
         elif self.missing == "median":
             (instead,) = learned.quantiles(2)
         else:

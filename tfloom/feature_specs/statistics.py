@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ class Statistics:
     key: Any = None
     elementwise: bool = False
 
+    @functools.cached_property
     def mean_and_variance(self) -> Sequence[Any]:
         """tft.mean and tft.var, float32; with a key and elementwise float64."""
         import tensorflow as tf
@@ -95,13 +97,15 @@ class Statistics:
         with tf.name_scope(self.name):
             width = x.shape[1] if x.shape.rank == 2 else 1
             finite = tf.math.is_finite(x)
-            masked = [tf.boolean_mask(one, finite) for one in (x, *more)]
+            # Fewer ops than those of tf.boolean_mask, which of a hundred columns take long to trace.
+            present = tf.where(tf.reshape(finite, [-1]))[:, 0]
+            masked = [tf.gather(tf.reshape(one, [-1]), present) for one in (x, *more)]
             of_rest = of_all(*masked)
             if self.key is None and not self.elementwise:
                 return of_rest
             key = _elements(x) if self.elementwise else self.key
             of_numbers = tf.tile(key, [tf.shape(x)[0]]) if self.elementwise else tf.repeat(key, width)
-            of_numbers = tf.boolean_mask(of_numbers, tf.reshape(finite, [-1]))
+            of_numbers = tf.gather(of_numbers, present)
             keys, *of_keys = of_key(masked[0], of_numbers, *masked[1:])
             place = place_of(key, keys)
             told = [

@@ -83,8 +83,10 @@ class Numeric(NumberColumn):
     def transform(self, values: Values) -> Any:
         x = self.numbers(values)
         key = None if self.per_key is None else values.key(self.per_key)
-        number = self._prepared(self.filled(x, Statistics(self.name, x, key, self.elementwise)))
-        learned = Statistics(f"{self.name}_{self.scale}", self._prepared(x), key, self.elementwise)
+        learned = raw = Statistics(self.name, x, key, self.elementwise)
+        if (prepared := self._prepared(x)) is not x:
+            learned = Statistics(f"{self.name}_{self.scale}", prepared, key, self.elementwise)
+        number = self._prepared(self.filled(x, raw))
         return self.indicated(self._scaled(number, learned), values)
 
     def _prepared(self, x: Any) -> Any:
@@ -109,7 +111,7 @@ class Numeric(NumberColumn):
             case "none":
                 return x
             case "z_score":
-                mean, variance = learned.mean_and_variance()
+                mean, variance = learned.mean_and_variance
                 scaled = _divided(tf.cast(x, mean.dtype) - mean, tf.sqrt(variance))
             case "robust":
                 lower, median, upper = learned.quantiles(4)

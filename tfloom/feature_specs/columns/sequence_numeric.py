@@ -50,7 +50,7 @@ class SequenceNumeric(SequenceColumn):
 
         if self.scale == "none":
             return x
-        mean, variance = Statistics(self.name, x).mean_and_variance()
+        mean, variance = Statistics(self.name, x).mean_and_variance
         deviation = tf.sqrt(variance)
         return tf.where(deviation != 0, tf.math.divide_no_nan(x - mean, deviation), x - mean)
 
