@@ -61,7 +61,7 @@ def test_the_same_bytes(of, every_kind, tmp_path, monkeypatch):
     spec, rows = of(every_kind[0]), every_kind[1]
     assert {column.kind for column in spec.columns} >= set(discovery.names(KINDS))
     local = files(preprocess(spec, {None: rows}, tmp_path / "local", examples="both", threads=3))
-    options = {"parquet": True, "beam_options": ["--runner=FnApiRunner"]}
+    options = {"examples": "both", "beam_options": ["--runner=FnApiRunner"]}
     beam = files(preprocess(spec, {None: rows}, tmp_path / "beam", **options))
     assert local.keys() == beam.keys()
     assert [name for name, content in local.items() if content != beam[name]] == []
