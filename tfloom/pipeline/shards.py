@@ -68,7 +68,8 @@ def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
     _write(f"{folder}/accounts/{name}.json", json.dumps({"rows": done.account, "splits": splits}).encode())
     if done.rows.num_rows:
         ranks = _ranks(chunk.source.label, positions(chunk, done.rows) + chunk.first_row)
-        chosen = np.sort(np.argsort(ranks, kind="stable")[:SAMPLE_ROWS])
+        count = min(SAMPLE_ROWS, len(ranks))
+        chosen = np.sort(np.argpartition(ranks, count - 1)[:count])
         sample = done.rows.take(pa.array(chosen))
         sample = sample.append_column("__rank__", pa.array(ranks[chosen]))
         sample = sample.append_column("__split__", pa.array([SPLITS[s] for s in done.splits[chosen]]))
