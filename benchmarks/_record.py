@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import platform
 import subprocess
@@ -14,13 +15,15 @@ from rich.console import Console
 from rich.table import Table
 
 Target = tuple[float, str, float]
-"""(value, ">=" or "<=", target)."""
+"""(value, one of HOLDS, target)."""
+
+HOLDS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
 def record(name: str, rows: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) -> None:
     """Print and write the rows, and for each target whether it is met."""
     met = {
-        what: {"value": value, "target": target, "met": value >= target if sign == ">=" else value <= target}
+        what: {"value": value, "target": target, "met": HOLDS[sign](value, target)}
         for what, (value, sign, target) in targets.items()
     }
     console = Console(highlight=False)
