@@ -7,6 +7,7 @@ import operator
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ def record(name: str, rows: Sequence[Mapping[str, Any]], targets: Mapping[str, T
         what: {"value": value, "target": target, "met": HOLDS[sign](value, target)}
         for what, (value, sign, target) in targets.items()
     }
-    console = Console(highlight=False)
+    # Where it goes into a file no line is cut to the 80 characters that a terminal is taken to have.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     table = Table(*rows[0], title=name)
     for row in rows:
         table.add_row(*map(_text, row.values()))

@@ -6,7 +6,8 @@ Ten ordinary columns of flights (preprocess.yaml), learned and made of every row
 (x10) and fifty (x50, ours alone); and 200 columns of 200,000 rows from a seed (wide). preprocess_sides/ has a file for
 each side, which says where it does less. Every run is a process of its own and the sides take turns; a figure is the
 median of its runs. Seconds count reading, learning, transforming and writing, not the imports, which stand apart; CPU
-seconds are those of all its threads and processes, peak memory is the resident set's, imports included. Linux only.
+seconds are those of all its threads and processes; peak memory is the resident set's, with imports and mapped files.
+Linux only.
 
 tf.Transform from CSV and Parquet is handed batches of 1,000 rows, as many as tfx_bsl puts into one by itself; from
 Parquet once more in whole row groups, and at x1 an instance dict a row. It takes most of the time there is, at x10 a

@@ -9,13 +9,15 @@ import tfloom.pipeline.engines.local  # what a run imports, so that its time is 
 import tfloom.pipeline.preprocess
 from tfloom.feature_specs.spec import FeatureSpec
 
+SPEC = Path(__file__).parents[1] / "preprocess.yaml"
+
 OUTPUT = {"tfrecord": {"parquet": False}, "parquet": {"parquet": True}}
 """What is written, as `tfloom.preprocess` has it. With Parquet it writes TFRecord too."""
 
 
 def run(data: Path, to: str, folder: Path, of: str) -> None:
     """Materialise a file as `tfrecord` or `parquet`. of: `flights` or `wide`."""
-    spec = tfloom.load_spec("benchmarks/preprocess.yaml") if of == "flights" else wide()
+    spec = tfloom.load_spec(SPEC) if of == "flights" else wide()
     tfloom.preprocess(spec, data, folder, overwrite=True, **OUTPUT[to])
 
 
