@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,19 @@ from rich.console import Console
 from rich.table import Table
 
 Target = tuple[float, str, float]
-"""(value, ">=" or "<=", target)."""
+"""(value, one of HOLDS, target)."""
+
+HOLDS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
 def record(name: str, rows: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) -> None:
     """Print and write the rows, and for each target whether it is met."""
     met = {
-        what: {"value": value, "target": target, "met": value >= target if sign == ">=" else value <= target}
+        what: {"value": value, "target": target, "met": HOLDS[sign](value, target)}
         for what, (value, sign, target) in targets.items()
     }
-    console = Console(highlight=False)
+    # Where it goes into a file no line is cut to the 80 characters that a terminal is taken to have.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     table = Table(*rows[0], title=name)
     for row in rows:
         table.add_row(*map(_text, row.values()))
