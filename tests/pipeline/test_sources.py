@@ -140,6 +140,15 @@ def test_csv_chunks_do_not_depend_on_the_blocks_they_are_read_in(tmp_path, monke
     assert [first for first, _ in whole] == [0, 70, 140, 210, 280]
 
 
+def test_a_chunk_of_parquet_is_as_large_as_its_rows_are(tmp_path, monkeypatch):
+    """Not as its file, which holds a repeated value once."""
+    monkeypatch.setattr("tfloom.pipeline.formats.parquet.CHUNK_BYTES", 50_000)
+    pq.write_table(pa.table({"s": ["x" * 1_000] * 1_000}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    (source,) = find({None: tmp_path / "a.parquet"}, tmp_path / "memory")
+    assert {chunk.rows.num_rows for chunk in chunks(source)} <= {49, 1_000 % 49}
+
+
 def test_wide_parquet_rows_make_smaller_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr("tfloom.pipeline.formats.parquet.CHUNK_BYTES", 10_000)
     # 20 rows of 1,000 bytes and some: 9 of them are below 10,000 bytes, 10 are not.

@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 from tfloom.feature_specs.numbers import is_text
 from tfloom.pipeline.formats import CHUNK_BYTES
 
+_FIRST = 256
+"""Rows that are looked at to tell how large a row is."""
+
 
 def is_one(path: str) -> bool:
     """By its first bytes."""
@@ -40,8 +43,18 @@ def batches(
 ) -> Iterator[pa.RecordBatch]:
     """See the package."""
     with pq.ParquetFile(path) as file:
-        rows = max(file.metadata.num_rows, 1)
-        bytes_ = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-        fitting = max(1, min(size, CHUNK_BYTES * rows // max(bytes_, 1)))
-        for batch in file.iter_batches(fitting, columns=None if columns is None else list(columns)):
+        names = None if columns is None else list(columns)
+        for batch in file.iter_batches(_fitting(file, names, size), columns=names):
             yield batch.cast(pa.schema([pa.field(field.name, plain(field.type)) for field in batch.schema]))
+
+
+def _fitting(file: pq.ParquetFile, columns: Sequence[str] | None, size: int) -> int:
+    """How many rows are about CHUNK_BYTES, at most `size`: by the file's own account, and by its first rows.
+
+    The file counts a repeated value of a dictionary once, and all columns; the first rows may be small ones.
+    """
+    rows = max(file.metadata.num_rows, 1)
+    bytes_ = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    fitting = max(1, min(size, CHUNK_BYTES * rows // max(bytes_, 1)))
+    first = next(file.iter_batches(min(fitting, _FIRST), columns=columns), None)
+    return fitting if not first else max(1, min(fitting, CHUNK_BYTES * len(first) // max(first.nbytes, 1)))
