@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfloom.feature_specs.numbers import is_text
-from tfloom.pipeline.formats import CHUNK_BYTES
+from tfloom.pipeline.formats import CHUNK_BYTES, Batch
+
+ENDINGS = (".parquet",)
 
 
 def is_one(path: str) -> bool:
@@ -35,13 +37,11 @@ def plain(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def batches(
-    path: str, columns: Sequence[str] | None, size: int, malformed: list[tuple[int, str]]
-) -> Iterator[pa.RecordBatch]:
+def batches(path: str, columns: Sequence[str] | None, size: int) -> Iterator[Batch]:
     """See the package."""
     with pq.ParquetFile(path) as file:
         rows = max(file.metadata.num_rows, 1)
         bytes_ = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
         fitting = max(1, min(size, CHUNK_BYTES * rows // max(bytes_, 1)))
         for batch in file.iter_batches(fitting, columns=None if columns is None else list(columns)):
-            yield batch.cast(pa.schema([pa.field(field.name, plain(field.type)) for field in batch.schema]))
+            yield Batch(batch.cast(pa.schema([pa.field(field.name, plain(field.type)) for field in batch.schema])))
