@@ -1,13 +1,17 @@
 """Raw data, wherever it lies, as the same chunks."""
 
 import gzip
+import tracemalloc
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.pipeline.test_tfrecord import example
+from tests.pipeline.test_tfrecord import written as written_records
 from tfloom.feature_specs.errors import DataError
 from tfloom.pipeline.sources import chunks, find, schema
 
@@ -119,6 +123,33 @@ def test_types_that_mean_the_same_are_read_as_one(tmp_path):
             (chunk,) = chunks(one)
             assert chunk.rows.column("c").equals(pa.array(values[kind], kind))
             assert schema(one).field("c").type == kind
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "tfrecord"])
+def test_memory_holds_a_few_blocks_however_long_a_file_is(suffix, compress, tmp_path, monkeypatch):
+    for setting in ("csv.BLOCK", "jsonl.BLOCK", "tfrecord._RUN_BYTES"):
+        monkeypatch.setattr(f"tfloom.pipeline.formats.{setting}", 16 << 10)
+    rng = np.random.default_rng(1)
+    texts = [rng.bytes(45).hex() for _ in range(40_000)]  # 4 MB
+    if suffix == "csv":
+        content = ("n,text\n" + "".join(f'1,"{text}"\n' for text in texts)).encode()
+    elif suffix == "jsonl":
+        content = "".join(f'{{"n": 1, "text": "{text}"}}\n' for text in texts).encode()
+    else:
+        records = [example({"n": [1], "text": [text.encode()]}) for text in texts]
+        content = written_records(tmp_path / "records", records).read_bytes()
+    one = source(written(tmp_path / f"a.{suffix}", compress(content)))
+    schema(one)  # imports what is needed
+    before, held, read = pa.total_allocated_bytes(), 0, 0
+    tracemalloc.start()
+    for chunk in chunks(one, at_most=500):
+        held = max(held, pa.total_allocated_bytes() - before)
+        read += chunk.rows.num_rows
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert read == len(texts)
+    assert max(held, peak) < 1_500_000
 
 
 # -- several sources ----------------------------------------------------------------------------------------------

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import bz2
 import io
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import zstandard
+from isal import isal_zlib
 
 _PIECE = 8 << 10
 """Compressed bytes decompressed at once: where one of them is damaged, what the others held is read."""
 
 _CODECS: Mapping[bytes, tuple[str, Callable[[], Any]]] = {
-    b"\x1f\x8b": ("gzip", lambda: zlib.decompressobj(31)),
+    b"\x1f\x8b": ("gzip", lambda: isal_zlib.decompressobj(31)),
     b"\x28\xb5\x2f\xfd": ("zstd", lambda: zstandard.ZstdDecompressor().decompressobj()),
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
 }
-_DAMAGED = (zlib.error, zstandard.ZstdError, OSError, EOFError)
+_DAMAGED: Any = (isal_zlib.error, zstandard.ZstdError, OSError, EOFError)
 
 
 def opened(path: str) -> io.BufferedReader:

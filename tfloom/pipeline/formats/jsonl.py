@@ -12,7 +12,7 @@ import functools
 import io
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -75,8 +75,8 @@ def _parsed(path: str, fields: pa.Schema) -> Iterator[Batch]:
                 rows = table.combine_chunks().to_batches()[0]
             else:
                 objects, damages = _one_by_one(content)
-                columns = [[_of_type(one.get(f.name), f.type) for one in objects] for f in fields]
-                arrays = [pa.array(values, f.type) for values, f in zip(columns, fields, strict=True)]
+                columns = _columns(objects, fields.names)
+                arrays = [_of_type(columns[field.name], field.type) for field in fields]
                 rows = pa.RecordBatch.from_arrays(arrays, schema=fields)
             yield Batch(rows, (*damages, *([lost] if lost else ())))
 
@@ -92,15 +92,16 @@ def _schema(path: str, changed: int, size: int) -> pa.Schema:
             table = _by_arrow(content)
             if table is not None:
                 lines += table.num_rows
-                met = [(field.name, _kinds_of_type(field.type), pa.types.is_list(field.type)) for field in table.schema]
+                met = {field.name: _kinds_of_type(field.type) for field in table.schema}
+                lists.update(field.name for field in table.schema if pa.types.is_list(field.type))
             else:
                 objects, _ = _one_by_one(content)
                 lines += len(objects)
-                met = [(k, _kinds_of(v), isinstance(v, list)) for one in objects for k, v in one.items()]
-            for name, of_column, is_list in met:
+                columns = _columns(objects, dict.fromkeys(name for one in objects for name in one))
+                met = {name: _kinds_of(_flat(values)) for name, values in columns.items()}
+                lists.update(name for name, values in columns.items() if list in set(map(type, values)))
+            for name, of_column in met.items():
                 kinds.setdefault(name, set()).update(of_column)
-                if is_list:
-                    lists.add(name)
     if lines and not kinds:
         raise OSError(f"none of its {lines:,} lines is a JSON object that has a key; it begins with {shown(first)!r}")
     plain = {name: _plain(of_column) for name, of_column in kinds.items()}
@@ -122,24 +123,38 @@ def _kinds_of_type(kind: pa.DataType) -> set[str]:
     return {next((name for name, of in _ARROW.items() if of == kind), "text")}
 
 
-def _kinds_of(value: Any) -> set[str]:
-    """The same of a value."""
-    kinds = set()
-    for one in value if isinstance(value, list) else [value]:
-        if isinstance(one, bool | float):
-            kinds.add(type(one).__name__)
-        elif isinstance(one, int):
-            kinds.add("int" if -(2**63) <= one < 2**63 else "float")
-        elif one is not None:
-            kinds.add("text")
-    return kinds
+def _kinds_of(values: list[Any]) -> set[str]:
+    """The same of values."""
+    types = set(map(type, values))
+    kinds = {kind.__name__ for kind in types & {bool, float}}
+    if int in types:
+        kinds |= {"int" if -(2**63) <= one < 2**63 else "float" for one in values if type(one) is int}
+    return kinds | ({"text"} if types & {str, list, dict} else set())
 
 
-def _of_type(value: Any, kind: pa.DataType) -> Any:
+def _columns(objects: list[dict[str, Any]], names: Iterable[str]) -> dict[str, list[Any]]:
+    return {name: [one.get(name) for one in objects] for name in names}
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    """The values, and those of lists."""
+    if list not in set(map(type, values)):
+        return values
+    return [one for value in values for one in (value if isinstance(value, list) else [value])]
+
+
+def _of_type(values: list[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, kind)  # most columns are of one type throughout
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([_value(one, kind) for one in values], kind)
+
+
+def _value(value: Any, kind: pa.DataType) -> Any:
     if value is None:
         return None
     if pa.types.is_list(kind):
-        return [_of_type(one, kind.value_type) for one in (value if isinstance(value, list) else [value])]
+        return [_value(one, kind.value_type) for one in (value if isinstance(value, list) else [value])]
     if pa.types.is_string(kind):
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return float(str(value)) if pa.types.is_floating(kind) else value
@@ -182,7 +197,7 @@ def _object(line: bytes) -> tuple[dict[str, Any], str]:
     """(object, what is wrong with the line)."""
     try:
         one = json.loads(line.decode())
-        if "\\u" in repr(one):  # half of a surrogate pair
+        if b"\\u" in line:  # half of a surrogate pair, perhaps
             json.dumps(one, ensure_ascii=False).encode()
     except UnicodeError:
         return {}, "the line is no UTF-8"
