@@ -6,7 +6,7 @@ import pytest
 
 from tfloom.feature_specs.columns.numeric import Numeric
 
-A_FILE = "a CSV, Parquet or TFRecord file, or a glob of them"
+A_FILE = "a CSV, Parquet, JSON lines or TFRecord file, or a glob of them"
 
 
 def test_what_would_become_of_the_data(succeeds):
