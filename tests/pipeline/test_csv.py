@@ -241,7 +241,7 @@ def read(one):
     told = [damage for chunk in found for damage in chunk.damages]
     return (
         [tuple(row.values()) for chunk in found for row in chunk.rows.to_pylist()],
-        [(damage.record, damage.reason, damage.shown) for damage in told],
+        sorted((damage.record or 0, damage.reason, damage.shown) for damage in told),
         places(one.path, range(100), {damage.record for damage in told} - {None}),
     )
 

@@ -4,6 +4,8 @@ import gzip
 import json
 import zlib
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
@@ -48,6 +50,11 @@ def tfrecord(folder, *records, spoilt):
     return bytes(content)
 
 
+def parquet(folder, columns):
+    pq.write_table(pa.table(columns), folder / "table")
+    return (folder / "table").read_bytes()
+
+
 # Of each file what it holds, the account, and of each rejected row (row, line, offset, column, reason).
 FILES = {
     "fields.csv": (
@@ -85,6 +92,14 @@ FILES = {
          (2, 4, None, "x", "x: 'much' is no float32"), (4, 6, None, None, "the line is no JSON object")],
     ),
     "empty.jsonl": ("", {}, []),
+    "other_types.parquet": (
+        lambda folder: parquet(folder, {
+            "later": ["2", None, "x"], "part": ["train"] * 3, "gone": [0.0, 0.0, 0.0], "late": ["10", "20", "30"],
+            "word": [7, 8, 9], "x": ["1", "much", "3"], "more": [[1]] * 3,
+        }),
+        {"out": 1, "rejected": 2},
+        [(1, None, None, "x", "x: 'much' is no float32"), (2, None, None, "later", "later: 'x' is no float32")],
+    ),
     "crc.tfrecord": (
         lambda folder: tfrecord(folder, RECORD, RECORD, b"no example", RECORD, RECORD | {"x": []}, spoilt=LENGTH + 15),
         {"out": 2, "rejected": 3},

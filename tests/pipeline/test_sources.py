@@ -110,6 +110,17 @@ def test_wide_parquet_rows_make_smaller_chunks(tmp_path, monkeypatch):
     assert [(chunk.first_row, chunk.rows.num_rows) for chunk in found] == [(0, 9), (9, 9), (18, 2)]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_a_text_of_parquet_that_is_no_utf8_damages_its_row(kind, tmp_path):
+    texts = pa.array([b"a", None, b"M\xfcller", "ü".encode()], pa.binary()).cast(pa.string(), safe=False)
+    values = texts.dictionary_encode() if pa.types.is_dictionary(kind) else texts.cast(kind)
+    pq.write_table(pa.table({"c": values, "n": [1, 2, 3, 4]}), tmp_path / "a.parquet")
+    (chunk,) = chunks(source(tmp_path / "a.parquet"))
+    assert chunk.rows.column("c").to_pylist() == ["a", None, r"M\xfcller", "ü"]
+    assert [(one.row, one.column, one.reason) for one in chunk.damages] == [(2, "c", "c is no UTF-8")]
+    assert chunk.sound.column("n").to_pylist() == [1, 2, 4]
+
+
 def test_types_that_mean_the_same_are_read_as_one(tmp_path):
     same = {
         pa.string(): [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())],

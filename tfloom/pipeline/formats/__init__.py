@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 CHUNK_BYTES = 64 << 20
 
@@ -48,6 +50,22 @@ def shown(found: str | bytes) -> str:
     """As much of a damaged record as a person needs."""
     text = found if isinstance(found, str) else found[:4_000].decode("utf-8", "backslashreplace")
     return text[:1_000]
+
+
+def decoded(name: str, values: pa.Array) -> tuple[pa.Array, list[Damage]]:
+    """Binary values as text, and the rows where they are none: there every other byte is written out."""
+    try:
+        return values.cast(pa.string()), []
+    except pa.ArrowInvalid:
+        each = [value and value.decode("utf-8", "backslashreplace") for value in values.to_pylist()]
+        texts = pa.array(each, pa.string())
+        return texts, found_in(pc.not_equal(texts.cast(pa.binary()), values), name, "is no UTF-8")
+
+
+def found_in(rows: pa.Array, name: str, what: str) -> list[Damage]:
+    """What is wrong with a column in these rows, bool [rows]."""
+    wrong = np.flatnonzero(pc.fill_null(rows, False).to_numpy(zero_copy_only=False))
+    return [Damage(f"{name} {what}", int(row), column=name) for row in wrong]
 
 
 def regrouped(batches: Iterable[Batch], size: int, schema: pa.Schema) -> Iterator[Batch]:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from tfloom.pipeline import streams
-from tfloom.pipeline.formats import Batch, Damage, regrouped, shown
+from tfloom.pipeline.formats import Batch, Damage, decoded, found_in, regrouped, shown
 
 ENDINGS = (".csv",)
 PLACE = "line"
@@ -158,22 +158,11 @@ def _one_by_one(
 
 def _texts(name: str, values: pa.Array, suspect: bool) -> tuple[pa.Array, list[Damage]]:
     """Binary values as text without spaces around it, null where nothing is left, and the rows where they are none."""
-    damages: list[Damage] = []
-    try:
-        texts = values.cast(pa.string())
-    except pa.ArrowInvalid:
-        each = [value and value.decode("utf-8", "backslashreplace") for value in values.to_pylist()]
-        texts = pa.array(each, pa.string())
-        damages += _at(pc.not_equal(texts.cast(pa.binary()), values), name, "is no UTF-8")
+    texts, damages = decoded(name, values)
     if suspect:
-        damages += _at(pc.match_substring(texts, "\0"), name, "holds a NUL byte")
+        damages += found_in(pc.match_substring(texts, "\0"), name, "holds a NUL byte")
     trimmed = pc.utf8_trim_whitespace(texts)
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed), damages
-
-
-def _at(rows: pa.Array, name: str, what: str) -> list[Damage]:
-    wrong = np.flatnonzero(pc.fill_null(rows, False).to_numpy(zero_copy_only=False))
-    return [Damage(f"{name} {what}", int(row), column=name) for row in wrong]
 
 
 # -- pieces -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfloom.feature_specs.numbers import is_text
-from tfloom.pipeline.formats import CHUNK_BYTES, Batch
+from tfloom.pipeline.formats import CHUNK_BYTES, Batch, Damage, decoded
 
 ENDINGS = (".parquet",)
 
@@ -44,4 +44,12 @@ def batches(path: str, columns: Sequence[str] | None, size: int) -> Iterator[Bat
         bytes_ = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
         fitting = max(1, min(size, CHUNK_BYTES * rows // max(bytes_, 1)))
         for batch in file.iter_batches(fitting, columns=None if columns is None else list(columns)):
-            yield Batch(batch.cast(pa.schema([pa.field(field.name, plain(field.type)) for field in batch.schema])))
+            arrays: list[pa.Array] = []
+            damages: list[Damage] = []
+            for name, values in zip(batch.schema.names, batch.columns, strict=True):
+                kind = plain(values.type)
+                if pa.types.is_string(kind):  # which nobody has checked
+                    values, wrong = decoded(name, values.cast(kind).cast(pa.binary()))
+                    damages += wrong
+                arrays.append(values.cast(kind))
+            yield Batch(pa.RecordBatch.from_arrays(arrays, batch.schema.names), tuple(damages))
