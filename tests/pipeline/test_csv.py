@@ -246,6 +246,15 @@ def read(one):
     )
 
 
+def test_memory_holds_no_more_damage_than_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfloom.pipeline.formats.csv.BLOCK", 100)
+    one = source(written(tmp_path / "a.csv", "a,b\n" + "x\n" * 1_000 + "1,2\n" + "y\n" * 10))
+    found = list(chunks(one, at_most=100))
+    assert max(len(chunk.damages) for chunk in found) < 200
+    assert [damage.record for chunk in found for damage in chunk.damages] == [*range(2, 1002), *range(1003, 1013)]
+    assert [row for chunk in found for row in chunk.rows.to_pylist()] == [{"a": "1", "b": "2"}]
+
+
 # -- bytes --------------------------------------------------------------------------------------------------------
 
 

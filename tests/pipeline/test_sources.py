@@ -235,6 +235,22 @@ def test_a_file_that_is_absent(tmp_path):
     with pytest.raises(DataError) as error:
         find({None: tmp_path}, tmp_path)
     assert parts(error) == (f"{tmp_path}: there is no such file", expected, "a folder")
+    (tmp_path / "b").mkdir()
+    written(tmp_path / "a", "x\n1\n")
+    with pytest.raises(DataError) as error:
+        find({None: str(tmp_path / "*")}, tmp_path)
+    assert parts(error) == (f"{tmp_path}/b: there is no such file", expected, "a folder")
+
+
+def test_a_file_that_cannot_be_opened(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("tfloom.pipeline.formats.parquet.is_one", refused)
+    with pytest.raises(DataError) as error:
+        source(written(tmp_path / "a.csv", "x\n1\n"))
+    assert error.value.what == f"{tmp_path}/a.csv: cannot be read"
+    assert "Permission denied" in error.value.received
 
 
 @pytest.mark.parametrize("again", ["a.csv", "*.csv", "../{}/a.csv"])

@@ -112,7 +112,7 @@ def schema(source: Source) -> pa.Schema:
     try:
         found: pa.Schema = FORMATS[source.format].schema(source.path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise _unreadable(source, error) from error
+        raise _unreadable(source.place, error) from error
     for name in found.names:
         if found.names.count(name) > 1:
             raise DataError(f"{source.place}: has two columns {name!r}", expected="a name of its own for each column",
@@ -135,7 +135,7 @@ def chunks(source: Source, columns: Sequence[str] | None = None, at_most: int | 
             yield Chunk(source, number, first_row, rows, damages)
             first_row += rows.num_rows
     except (OSError, pa.ArrowInvalid) as error:
-        raise _unreadable(source, error) from error
+        raise _unreadable(source.place, error) from error
 
 
 def _each_once(paths: Sequence[str]) -> None:
@@ -149,11 +149,11 @@ def _paths(data: Data, staging: Path, name: str) -> list[str]:
     if isinstance(data, str | Path):
         text = str(data)
         found = sorted(glob.glob(text)) if glob.has_magic(text) else [text]
-        if not found or not Path(found[0]).is_file():
-            what = "no file matches" if glob.has_magic(text) else "there is no such file"
-            raise DataError(f"{text}: {what}",
+        none = next((path for path in found or [text] if not Path(path).is_file()), None)
+        if none is not None:
+            raise DataError(f"{none}: {'there is no such file' if found else 'no file matches'}",
                             expected="a CSV, Parquet, JSON lines or TFRecord file, or a glob of them",
-                            received="a folder" if Path(text).is_dir() else "nothing")  # fmt: skip
+                            received="a folder" if Path(none).is_dir() else "nothing")  # fmt: skip
         return found
     table = _table(data)
     if table is not None:
@@ -169,7 +169,10 @@ def _paths(data: Data, staging: Path, name: str) -> list[str]:
 
 def _format(path: str) -> str:
     """By its content, which its name may not say; by its name where the content is damaged, or there is none."""
-    found = next(name for name, one in FORMATS.items() if one.is_one(path))
+    try:
+        found = next(name for name, one in FORMATS.items() if one.is_one(path))
+    except OSError as error:
+        raise _unreadable(path, error) from error
     if found != "csv":
         return found
     plain = path.lower()
@@ -199,9 +202,9 @@ def _table(data: Data) -> pa.Table | None:
     return data.to_arrow() if module == "polars" else None
 
 
-def _unreadable(source: Source, error: Exception) -> DataError:
+def _unreadable(place: str, error: Exception) -> DataError:
     return DataError(
-        f"{source.place}: cannot be read",
+        f"{place}: cannot be read",
         expected="a CSV file with a header, Parquet, JSON lines, or TFRecord of tf.Example",
         received=str(error).splitlines()[0],
     )

@@ -69,7 +69,7 @@ def found_in(rows: pa.Array, name: str, what: str) -> list[Damage]:
 
 
 def regrouped(batches: Iterable[Batch], size: int, schema: pa.Schema) -> Iterator[Batch]:
-    """The same rows, `size` at once or fewer where those read have CHUNK_BYTES."""
+    """The same rows, `size` at once or fewer where those read have CHUNK_BYTES, or as many are damaged."""
     waiting: list[pa.RecordBatch] = []
     damages: list[Damage] = []
     count = 0
@@ -78,8 +78,8 @@ def regrouped(batches: Iterable[Batch], size: int, schema: pa.Schema) -> Iterato
         if rows.num_rows:
             waiting.append(rows)
             count += rows.num_rows
-        while count >= size or (count and sum(one.nbytes for one in waiting) >= CHUNK_BYTES):
-            table = pa.Table.from_batches(waiting)
+        while max(count, len(damages)) >= size or (count and sum(one.nbytes for one in waiting) >= CHUNK_BYTES):
+            table = pa.Table.from_batches(waiting, schema)
             taken = min(size, count)
             yield Batch(_one(table.slice(0, taken)), tuple(d for d in damages if d.row is None or d.row < taken))
             waiting = table.slice(taken).to_batches()
