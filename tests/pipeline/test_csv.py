@@ -2,6 +2,7 @@
 
 import gzip
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,15 @@ def test_a_gzip_that_is_cut_off(cut, tmp_path):
     assert text[: damage.offset] == "a,b\n" + "".join(f"{i},{i**7}\n" for i in range(len(read)))
     assert text[damage.offset :].startswith(damage.shown)
     assert places(one.path, {len(read) - 1}) == ({len(read) - 1: len(read) + 1}, {})
+
+
+def test_a_gzip_that_is_cut_off_amid_a_row_of_several_lines(tmp_path):
+    stream = zlib.compressobj(wbits=31)
+    content = stream.compress(b'a,b\n1,"x\ny"\n2,"z\n3,4\n5,') + stream.flush(zlib.Z_SYNC_FLUSH)
+    (chunk,) = chunks(source(written(tmp_path / "a.csv.gz", content)))
+    assert chunk.rows.to_pylist() == [{"a": "1", "b": "x\ny"}]
+    (damage,) = chunk.damages
+    assert (damage.offset, damage.shown) == (12, '2,"z\n3,4\n5,')
 
 
 def test_a_gzip_that_is_cut_off_before_a_row(tmp_path):

@@ -200,13 +200,12 @@ def _pieces(stream: io.BufferedReader) -> Iterator[_Piece]:
     while not ended:
         read = stream.read(BLOCK)
         content, ended, lost = rest + read, len(read) < BLOCK, None
-        if ended and (reason := streams.broken(stream)):
-            cut = max(content.rfind(b"\n"), content.rfind(b"\r")) + 1
-            lost = Damage(f"{reason}: the rest is lost", shown=shown(content[cut:]), offset=offset + cut)
-            content = content[:cut]
-        records, end = None, _whole(content, ended)
+        reason = streams.broken(stream) if ended else None
+        records, end = None, _whole(content, ended and not reason)
         if end is None:
-            records, end = _records(content, ended)
+            records, end = _records(content, ended and not reason)
+        if reason:
+            lost = Damage(f"{reason}: the rest is lost", shown=shown(content[end:]), offset=offset + end)
         if end or lost:
             yield _Piece(content[:end], records, lost)
         rest, offset = content[end:], offset + end
@@ -243,7 +242,7 @@ def _records(content: bytes, ended: bool, at_most: int | None = None) -> tuple[l
     lines = content.splitlines(keepends=True)
     if not ended and lines and not lines[-1].endswith(b"\n"):
         del lines[-1]
-        if not lines:
+        if not lines and len(content) >= BLOCK:
             raise OSError(f"a line of more than {BLOCK:,} bytes")
     starts = [0, *np.cumsum([len(line) for line in lines]).tolist()]
     result: list[_Record] = []
