@@ -13,6 +13,8 @@ from tests.pipeline.test_tfrecord import example
 from tfloom.feature_specs.errors import DataError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline.preprocess import preprocess
+from tfloom.pipeline.resolve import resolve
+from tfloom.pipeline.rows import opened, parsed, positions, reasons
 
 SPEC = FeatureSpec.model_validate({
     "columns": [
@@ -192,3 +194,13 @@ def test_too_much_damage_stops_the_job_and_what_is_lost_is_said(folder, tmp_path
     assert error.value.received.startswith(f"{4 / count:.2%}; they lie with their reasons in {tmp_path}/out.rejected")
     assert f"{files[0]}: the gzip stream is cut off: the rest is lost" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == ["out.rejected"]
+
+
+def test_a_damaged_row_keeps_its_place_where_rows_are_scored(folder):
+    """As `tfloom predict` reads them: a row for each, and why there is nothing to tell of it."""
+    with opened(folder / "data" / "lines.jsonl") as sources:
+        spec = resolve(SPEC, sources)
+        ((chunk, done),) = parsed(spec, sources, labelled=False)
+    assert chunk.rows.num_rows == 6
+    assert positions(chunk, done.rows).tolist() == [0, 3, 5]
+    assert reasons(chunk, done) == {row: reason for row, *_, reason in FILES["lines.jsonl"][2]}
