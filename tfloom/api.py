@@ -148,7 +148,7 @@ def preprocess(
     """Materialise `data` by a spec into the transform output `out`.
 
     Args:
-      data: paths or globs of CSV, Parquet and TFRecord files, a pandas or polars frame, a pyarrow Table or
+      data: paths or globs of CSV, Parquet, JSON lines and TFRecord files, a pandas or polars frame, a pyarrow Table or
         RecordBatches; or these by split, {"train": ..., "eval": ..., "test": ...}.
       max_rejected: the share of rows that may be rejected.
       examples: write the materialised rows as TFRecord of tf.Example, which trainers read, as Parquet, or as both.

@@ -6,7 +6,8 @@ import pytest
 
 from tfloom.feature_specs.columns.numeric import Numeric
 
-A_FILE = "a CSV, Parquet or TFRecord file, or a glob of them"
+READABLE = "a CSV file with a header, Parquet, JSON lines, or TFRecord of tf.Example"
+A_FILE = "a CSV, Parquet, JSON lines or TFRecord file, or a glob of them"
 
 
 def test_what_would_become_of_the_data(succeeds):
@@ -39,8 +40,8 @@ def test_rows_of_the_train_file_are_held_out_where_no_eval_file_is_named(succeed
         ("model", "people.csv", "model: cannot be read", "a YAML or JSON file", "Is a directory"),
         ("spec.yaml", "no_town.csv", "{}: has no column 'home town', which columns.town reads",
          "one of: age-now, fold, id, income", "id, age-now, fold, income"),
-        ("spec.yaml", "empty.csv", "{}: cannot be read", "a CSV file with a header, Parquet, or TFRecord of tf.Example",
-         "Empty CSV file"),
+        ("spec.yaml", "empty.csv", "{}: cannot be read", READABLE,
+         "it is empty, without a header"),
         ("spec.yaml", "nothing.csv", "nothing.csv: there is no such file", A_FILE,
          "nothing"),
         ("spec.yaml", "nothing*.csv", "nothing*.csv: no file matches", A_FILE,
@@ -59,7 +60,7 @@ def test_a_file_that_is_broken(refused, write):
     what, expected, received = refused("check", "spec.yaml", path)
     assert (what, expected) == (
         f"{path}: cannot be read",
-        "a CSV file with a header, Parquet, or TFRecord of tf.Example",
+        READABLE,
     )
     assert "Parquet" in received
 

@@ -52,7 +52,7 @@ def test_a_row_that_is_rejected_has_its_place(succeeds, tmp_path):
         (["export", "people.csv", "-o", "scores.xlsx"], "scores.xlsx: is of no format that can be written",
          "a name that ends in .parquet or .csv", "'.xlsx'"),
         (["export", "nothing.csv"], "nothing.csv: there is no such file",
-         "a CSV, Parquet or TFRecord file, or a glob of them", "nothing"),
+         "a CSV, Parquet, JSON lines or TFRecord file, or a glob of them", "nothing"),
         (["nothing", "people.csv"], "nothing: there is no such folder",
          "an export, as `tfloom export` writes it, with saved_model.pb", "nothing"),
         (["people.csv", "people.csv"], "people.csv: is not an export",

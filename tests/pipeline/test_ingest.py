@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tfloom.feature_specs.directories import ORIGIN
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.formats import Damage
 from tfloom.pipeline.ingest import ingest
 from tfloom.pipeline.sources import Chunk, Source
 
@@ -19,9 +20,9 @@ NUMERIC = {"name": "x", "kind": "numeric"}
 FLOAT, INT, STRING = {"dtype": "float32"}, {"dtype": "int64"}, {"dtype": "string"}
 
 
-def chunk(columns, malformed=(), split=None, first_row=0):
+def chunk(columns, damages=(), split=None, first_row=0):
     return Chunk(Source(0, "/data/a.csv", "a.csv", "csv", split), 0, first_row, pa.RecordBatch.from_pydict(columns),
-                 tuple(malformed))  # fmt: skip
+                 tuple(damages))  # fmt: skip
 
 
 def spec(*columns, **fields):
@@ -262,7 +263,7 @@ ALL = {"inputs": {"x": FLOAT}, "labels": [{"name": "y", "missing": "drop"}], "wh
 def test_every_row_has_one_fate(fates, malformed):
     rows = {name: pa.array([FATES[fate][name] for fate in fates], pa.string()) for name in "xyw"}
     rows["part"] = pa.array(["train"] * len(fates), pa.string())
-    done = ingest(spec(NUMERIC, **ALL), chunk(rows, [(7 + i, "bad") for i in range(malformed)]))
+    done = ingest(spec(NUMERIC, **ALL), chunk(rows, [Damage("bad", record=7 + i) for i in range(malformed)]))
     expected = {name: sum(fate.split(" ")[0] == name for fate in fates) for name in ("out", "filtered", "unlabelled")}
     expected["rejected"] = len(fates) - sum(expected.values()) + malformed
     assert done.account == {"in": len(fates) + malformed} | expected
@@ -293,13 +294,44 @@ def test_a_key_is_text_however_it_lies_in_the_data():
 
 def test_a_rejected_row_keeps_its_reason_and_its_place():
     rows = {"x": ["1", "?", "3"], "note": ["a", "b", "c"], "part": ["train"] * 3}
-    done = ingest(spec(NUMERIC, inputs={"x": FLOAT}), chunk(rows, [(9, "1,2,3,4")], first_row=1000))
+    damages = [Damage("too long", record=9, shown="1,2,3,4"), Damage("cut off", offset=77, shown="1,")]
+    done = ingest(spec(NUMERIC, inputs={"x": FLOAT}), chunk(rows, damages, first_row=1000))
     assert done.rejected == (
-        {"origin": "a.csv:1001", "line": None, "reason": "x: '?' is no float32",
+        {"origin": "a.csv:1001", "line": None, "offset": None, "column": "x", "reason": "x: '?' is no float32",
          "row": {"x": "?", "note": "b", "part": "train"}},
-        {"origin": "a.csv", "line": 9, "reason": "another number of fields than the header", "row": "1,2,3,4"},
+        {"origin": "a.csv", "line": 9, "offset": None, "column": None, "reason": "too long", "row": "1,2,3,4"},
+        {"origin": "a.csv", "line": None, "offset": 77, "column": None, "reason": "cut off", "row": "1,"},
     )  # fmt: skip
     assert done.rows.column(ORIGIN).to_pylist() == [[b"a.csv:1000"], [b"a.csv:1002"]]
+
+
+def test_a_damaged_row_is_rejected_whatever_else_is_true_of_it():
+    rows = {"x": [None, "?", "3", "4"], "y": [None, "0", "0", None], "w": [None, "1", "0", "1"], "part": ["train"] * 4}
+    damages = [
+        Damage("no JSON", 0, shown="{", offset=5), Damage("y is no UTF-8", 1, column="y"),
+        Damage("y is no UTF-8", 2, column="y"),
+    ]  # fmt: skip
+    done = ingest(spec(NUMERIC, **ALL), chunk(rows, damages))
+    assert done.account == {"in": 4, "out": 0, "filtered": 0, "unlabelled": 1, "rejected": 3}
+    assert [(row["origin"], row["column"], row["reason"], row["offset"]) for row in done.rejected] == [
+        ("a.csv:0", None, "no JSON", 5),
+        ("a.csv:1", "y", "y is no UTF-8", None),
+        ("a.csv:2", "y", "y is no UTF-8", None),
+    ]  # fmt: skip
+    assert [row["row"] for row in done.rejected][:2] == ["{", {"x": "?", "y": "0", "w": "1", "part": "train"}]
+
+
+def test_the_column_at_fault_is_named():
+    fields = {"labels": [{"name": "late", "source": "y", "above": 1}], "weight": {"source": "w"},
+              "split": {"by": "time", "source": "day", "test": "2013-11-01"},
+              "inputs": {"x": FLOAT, "z": STRING | {"optional": True}}}  # fmt: skip
+    good = {"x": "1", "y": "1", "w": "1", "day": "2013-10-01"}
+    rows = [good | {name: "?"} for name in good] + [good | {"x": "?", "day": "?"}, good]
+    columns = {name: [row[name] for row in rows] for name in good}
+    done = ingest(spec(NUMERIC, {"name": "z"} | HASHED, **fields), chunk(columns))
+    assert [row["column"] for row in done.rejected] == ["x", "y", "w", "day", "x"]
+    # A column that a file lacks, which only an optional input may, is missing in every row of it.
+    assert done.rows.column("z").to_pylist() == [[]]
 
 
 def test_a_rejected_row_of_any_type_can_be_written():

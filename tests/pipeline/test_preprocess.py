@@ -130,9 +130,9 @@ def test_a_rejected_row_is_found_again(output, data):
     lines = [line for path in (output.path / "rejected").iterdir() for line in path.read_text().splitlines()]
     told = sorted(map(json.loads, lines), key=lambda one: one["line"])
     # Line 1 is the header, the first row takes two, and so row 155, counted from 0, begins on line 158.
-    assert [(one["origin"], one["line"], one["reason"]) for one in told] == [
-        ("days.csv:155", 158, "x: 'much' is no float32"),
-        ("days.csv", 159, "another number of fields than the header"),
+    assert [(one["origin"], one["line"], one["offset"], one["column"], one["reason"]) for one in told] == [
+        ("days.csv:155", 158, None, "x", "x: 'much' is no float32"),
+        ("days.csv", 159, None, None, "another number of fields than the header"),
     ]
     assert ",".join(told[0]["row"].values()) == "much,1e6,gone,1,0,train"  # columns that nothing reads are left out
     assert told[1]["row"] == "1e12,gone"

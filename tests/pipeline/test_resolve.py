@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -199,6 +200,56 @@ def test_a_file_without_a_column_is_named(absent, reader, tmp_path):
     assert error.value.what == f"{tmp_path}/b: has no column {absent!r}, which {reader} reads"
     assert error.value.expected.startswith(f"'{absent}s', or another of: ")
     assert error.value.received == ", ".join(k if k != absent else f"{k}s" for k in COLUMNS)
+
+
+def of_files(folder, *contents, inputs):
+    """What is resolved of an input `c` from JSON lines files of these rows."""
+    for i, rows in enumerate(contents):
+        (folder / f"{i}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = [{"name": "c", "kind": "vocabulary"}, {"name": "d", "kind": "vocabulary"}]
+    spec = FeatureSpec.model_validate({"columns": columns, "inputs": inputs})
+    return resolve(spec, find({None: str(folder / "*.jsonl")}, folder / "staging")).inputs
+
+
+def test_a_column_that_some_files_lack_where_the_spec_says_it_is_optional(tmp_path):
+    files = [{"c": "a", "d": "b"}], [{"d": "b"}], [{"c": None, "d": 1}]
+    inputs = of_files(tmp_path, *files, inputs={"c": {"optional": True}})
+    assert (inputs["c"].dtype, inputs["c"].optional, inputs["d"].dtype) == ("string", True, "string")
+    with pytest.raises(DataError) as error:
+        of_files(tmp_path, *files, inputs={})
+    assert error.value.what == f"{tmp_path}/1.jsonl: has no column 'c', which columns.c reads"
+    assert error.value.expected == "one of: d, or inputs.c: {optional: true}, as only files like 0.jsonl have it"
+    assert error.value.received == "d"
+
+
+def test_a_column_that_no_file_has(tmp_path):
+    with pytest.raises(DataError) as error:
+        of_files(tmp_path, [{"d": "b"}], inputs={"c": {"optional": True}})
+    assert error.value.what == f"{tmp_path}/0.jsonl: has no column 'c', which columns.c reads"
+    assert error.value.expected == "one of: d"
+
+
+def test_what_a_label_is_made_of_may_be_absent_from_no_file(tmp_path):
+    said = {"columns": [{"name": "c", "kind": "vocabulary"}], "labels": [{"name": "y", "source": "c", "positive": "a"}],
+            "inputs": {"c": {"optional": True}}}  # fmt: skip
+    (tmp_path / "a.csv").write_text("c\na\n")
+    (tmp_path / "b.csv").write_text("d\na\n")
+    with pytest.raises(DataError, match=r"b\.csv: has no column 'c', which columns\.c reads\n  expected: one of: d\n"):
+        resolve(FeatureSpec.model_validate(said), find({None: str(tmp_path / "*.csv")}, tmp_path / "staging"))
+
+
+def test_a_file_without_rows_lacks_nothing(tmp_path):
+    inputs = of_files(tmp_path, [], [{"c": 1, "d": 2}], inputs={})
+    assert (inputs["c"].dtype, inputs["c"].optional) == ("int64", False)
+
+
+def test_damaged_rows_say_nothing_of_a_column(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"c,d\n1,1\n\xff,2\n3,3\n")
+    (tmp_path / "b.jsonl").write_text('{"c": 1, "d": 1}\n{"c": \n')
+    for name in ("a.csv", "b.jsonl"):
+        columns = [{"name": "c", "kind": "vocabulary"}]
+        spec = resolve(FeatureSpec.model_validate({"columns": columns}), find({None: tmp_path / name}, tmp_path / "s"))
+        assert (spec.inputs["c"].dtype, spec.inputs["c"].optional) == ("int64", False)
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [[1]]])

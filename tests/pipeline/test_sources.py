@@ -1,20 +1,18 @@
 """Raw data, wherever it lies, as the same chunks."""
 
-import bz2
 import gzip
-import tempfile
-from pathlib import Path
+import tracemalloc
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from tests.pipeline.test_tfrecord import example
+from tests.pipeline.test_tfrecord import written as written_records
 from tfloom.feature_specs.errors import DataError
-from tfloom.pipeline.formats.csv import line_numbers
 from tfloom.pipeline.sources import chunks, find, schema
 
 TABLE = pa.table({"name": ["ann", "bob", None], "age": [31, 42, 53]})
@@ -70,45 +68,16 @@ def test_parquet_is_told_by_its_content(tmp_path):
     assert rows(source(tmp_path / "a.csv")) == TABLE.to_pylist()
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ('a,b\n"x, y",1\n', [("x, y", "1")]),
-        ('a,b\n"x\ny",1\n', [("x\ny", "1")]),
-        ('a,b\n"x ""y""",1\n', [('x "y"', "1")]),
-        ("a,b\r\nx,1\r\n", [("x", "1")]),
-        ("a,b\nx,1", [("x", "1")]),
-        ("a,b\n\nx,1\n\n\n", [("x", "1")]),
-        ("\n\na,b\nx,1\n", [("x", "1")]),
-        ("\ufeffa,b\nx,1\n", [("x", "1")]),
-        (" a ,\tb\n x , 1\n", [("x", "1")]),
-        ('a,b\n"",  \n', [(None, None)]),
-        ("a,b\nNULL,NaN\n", [("NULL", "NaN")]),
-        ("a,b\n007,1.50\n", [("007", "1.50")]),
-        ("a,b\nÜçé,値\n", [("Üçé", "値")]),
-        ("a,b\n", []),
-    ],
-)
-def test_csv_as_it_is_written_in_the_wild(content, expected, tmp_path):
-    assert csv_rows(tmp_path, content) == [dict(zip("ab", row, strict=True)) for row in expected]
-
-
-@pytest.mark.parametrize(("suffix", "compress"), [("gz", gzip.compress), ("bz2", bz2.compress)])
-def test_compressed_csv(suffix, compress, tmp_path):
-    one = source(written(tmp_path / f"a.csv.{suffix}", compress(b"a,b\nx,1\n\ny,2\n")))
-    assert rows(one) == [{"a": "x", "b": "1"}, {"a": "y", "b": "2"}]
-    assert line_numbers(one.path, {0, 1}) == ({0: 2, 1: 4}, {})
-
-
-def test_a_field_may_be_long(tmp_path):
-    one = source(written(tmp_path / "a.csv", f"a,b\n{'x' * 200_000},1\n"))
-    assert [len(row["a"]) for row in rows(one)] == [200_000]
-    assert line_numbers(one.path, {0}) == ({0: 2}, {})
-
-
-def test_a_name_in_the_header_may_be_quoted(tmp_path):
-    assert csv_rows(tmp_path, '"a\nb","c,d"\n1,2\n') == [{"a\nb": "1", "c,d": "2"}]
-    assert csv_rows(tmp_path, '"a\nb","c,d"\n1,2\n', columns=["c,d"]) == [{"c,d": "2"}]
+def test_a_damaged_file_is_told_by_its_name(tmp_path):
+    for name, content, format_ in (
+        ("a.tfrecord", b"no length", "tfrecord"),
+        ("a.tfrecord.gz", gzip.compress(b"no length"), "tfrecord"),
+        ("a.JSONL.zst", b"no object", "jsonl"),
+        ("a.parquet", b"", "parquet"),
+        ("a.jsonl.csv", b"", "csv"),
+        ("a", b"", "csv"),
+    ):
+        assert source(written(tmp_path / name, content)).format == format_
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -132,14 +101,6 @@ def test_a_chunk_is_a_fixed_run_of_rows_that_knows_its_place(suffix, tmp_path):
     assert [int(row["n"]) for chunk in found for row in chunk.rows.to_pylist()] == list(range(10))
 
 
-def test_csv_chunks_do_not_depend_on_the_blocks_they_are_read_in(tmp_path, monkeypatch):
-    path = written(tmp_path / "a.csv", "n,text\n" + "".join(f'{i},"{"x" * (i % 7)}\n"\n' for i in range(300)))
-    whole = [(c.first_row, c.rows.to_pylist()) for c in chunks(source(path), at_most=70)]
-    monkeypatch.setattr("tfloom.pipeline.formats.csv.BLOCK", 64)
-    assert [(c.first_row, c.rows.to_pylist()) for c in chunks(source(path), at_most=70)] == whole
-    assert [first for first, _ in whole] == [0, 70, 140, 210, 280]
-
-
 def test_a_chunk_of_parquet_is_as_large_as_its_rows_are(tmp_path, monkeypatch):
     """Not as its file, which holds a repeated value once."""
     monkeypatch.setattr("tfloom.pipeline.formats.parquet.CHUNK_BYTES", 50_000)
@@ -158,6 +119,17 @@ def test_wide_parquet_rows_make_smaller_chunks(tmp_path, monkeypatch):
     assert [(chunk.first_row, chunk.rows.num_rows) for chunk in found] == [(0, 9), (9, 9), (18, 2)]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_a_text_of_parquet_that_is_no_utf8_damages_its_row(kind, tmp_path):
+    texts = pa.array([b"a", None, b"M\xfcller", "ü".encode()], pa.binary()).cast(pa.string(), safe=False)
+    values = texts.dictionary_encode() if pa.types.is_dictionary(kind) else texts.cast(kind)
+    pq.write_table(pa.table({"c": values, "n": [1, 2, 3, 4]}), tmp_path / "a.parquet")
+    (chunk,) = chunks(source(tmp_path / "a.parquet"))
+    assert chunk.rows.column("c").to_pylist() == ["a", None, r"M\xfcller", "ü"]
+    assert [(one.row, one.column, one.reason) for one in chunk.damages] == [(2, "c", "c is no UTF-8")]
+    assert chunk.sound.column("n").to_pylist() == [1, 2, 4]
+
+
 def test_types_that_mean_the_same_are_read_as_one(tmp_path):
     same = {
         pa.string(): [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())],
@@ -173,71 +145,31 @@ def test_types_that_mean_the_same_are_read_as_one(tmp_path):
             assert schema(one).field("c").type == kind
 
 
-# -- malformed lines ----------------------------------------------------------------------------------------------
-
-MALFORMED = """a,b
-"x
-y",1
-
-3
-z,2
-7,8,9
-"""
-
-
-def test_a_line_with_another_number_of_fields_is_put_aside(tmp_path):
-    one = source(written(tmp_path / "a.csv", MALFORMED))
-    (chunk,) = chunks(one)
-    assert chunk.rows.to_pylist() == [{"a": "x\ny", "b": "1"}, {"a": "z", "b": "2"}]
-    assert chunk.malformed == ((3, "3"), (5, "7,8,9"))
-    assert line_numbers(one.path, {0, 1}, {3, 5}) == ({0: 2, 1: 6}, {3: 5, 5: 7})
-
-
-@pytest.mark.parametrize("size", [16, 1 << 20])
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("a,b\n1\n2\n3\n4\n5\n6\n7\n8\n9\n", list(range(2, 11))),
-        ("a,b\n1,2\n" + "\n" * 60 + "3,4\n5\n" + "\n" * 60, [4]),
-        ("a,b\n1,2\n3,4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n", list(range(4, 13))),
-        ("a,b\n1,2\n3\n4,5\n6,7\n8,9\n0\n", [3, 7]),
-    ],
-    ids=["nothing else", "amid blank lines", "last", "between"],
-)
-def test_no_malformed_line_is_lost(content, expected, size, tmp_path, monkeypatch):
-    monkeypatch.setattr("tfloom.pipeline.formats.csv.BLOCK", size)
-    found = list(chunks(source(written(tmp_path / "a.csv", content)), ["b"], at_most=2))
-    assert [record for chunk in found for record, _ in chunk.malformed] == expected
-    assert [chunk.number for chunk in found] == list(range(len(found)))
-    assert {tuple(chunk.rows.schema.names) for chunk in found} == {("b",)}
-
-
-RECORDS = st.lists(st.one_of(
-    st.tuples(st.text('ab,"\n', min_size=1, max_size=5), st.text("xy \n", max_size=3)),  # a row
-    st.sampled_from([("",), ("lone",), ("1", "2", "3")]),  # a blank line, malformed lines
-), max_size=12)  # fmt: skip
-
-
-@given(RECORDS, st.sampled_from(["\n", "\r\n"]), st.integers(40, 80))
-def test_rows_and_lines_of_any_csv(records, end, block):
-    expected, lines, malformed, text = [], {}, [], f"a,b{end}"
-    for record in records:
-        line = text.count("\n") + 1
-        if len(record) == 2:
-            lines[len(expected)] = line
-            expected.append(tuple(value.strip() or None for value in record))
-            text += ",".join('"' + value.replace('"', '""') + '"' for value in record) + end
-        else:
-            malformed += [line] if record != ("",) else []
-            text += ",".join(record) + end
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tfloom.pipeline.formats.csv.BLOCK", block)
-        one = source(written(Path(folder) / "a.csv", text))
-        found = list(chunks(one, at_most=3))
-        read = [tuple(row.values()) for chunk in found for row in chunk.rows.to_pylist()]
-        bad = [record for chunk in found for record, _ in chunk.malformed]
-        assert read == expected
-        assert line_numbers(one.path, range(len(read)), bad) == (lines, dict(zip(bad, malformed, strict=True)))
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "tfrecord"])
+def test_memory_holds_a_few_blocks_however_long_a_file_is(suffix, compress, tmp_path, monkeypatch):
+    for setting in ("csv.BLOCK", "jsonl.BLOCK", "tfrecord._RUN_BYTES"):
+        monkeypatch.setattr(f"tfloom.pipeline.formats.{setting}", 16 << 10)
+    rng = np.random.default_rng(1)
+    texts = [rng.bytes(45).hex() for _ in range(40_000)]  # 4 MB
+    if suffix == "csv":
+        content = ("n,text\n" + "".join(f'1,"{text}"\n' for text in texts)).encode()
+    elif suffix == "jsonl":
+        content = "".join(f'{{"n": 1, "text": "{text}"}}\n' for text in texts).encode()
+    else:
+        records = [example({"n": [1], "text": [text.encode()]}) for text in texts]
+        content = written_records(tmp_path / "records", records).read_bytes()
+    one = source(written(tmp_path / f"a.{suffix}", compress(content)))
+    schema(one)  # imports what is needed
+    before, held, read = pa.total_allocated_bytes(), 0, 0
+    tracemalloc.start()
+    for chunk in chunks(one, at_most=500):
+        held = max(held, pa.total_allocated_bytes() - before)
+        read += chunk.rows.num_rows
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert read == len(texts)
+    assert max(held, peak) < 1_500_000
 
 
 # -- several sources ----------------------------------------------------------------------------------------------
@@ -288,6 +220,12 @@ def test_a_source_keeps_the_label_it_got_before(tmp_path):
         assert [one.label for one in find({None: path}, tmp_path, before)] == [label]
 
 
+def test_of_columns_those_that_a_source_has(tmp_path):
+    one = source(written(tmp_path / "a.csv", "a,b\n1,2\n"))
+    assert rows(one, columns=["b", "c"]) == [{"b": "2"}]
+    assert rows(one, columns=["c"]) == [{"a": "1", "b": "2"}]  # rows without a column could not be counted
+
+
 # -- errors -------------------------------------------------------------------------------------------------------
 
 
@@ -298,7 +236,7 @@ def parts(error):
 def test_a_file_that_is_absent(tmp_path):
     with pytest.raises(DataError) as error:
         find({None: tmp_path / "none.csv"}, tmp_path)
-    expected = "a CSV, Parquet or TFRecord file, or a glob of them"
+    expected = "a CSV, Parquet, JSON lines or TFRecord file, or a glob of them"
     assert parts(error) == (f"{tmp_path}/none.csv: there is no such file", expected, "nothing")
     with pytest.raises(DataError) as error:
         find({None: str(tmp_path / "*.csv")}, tmp_path)
@@ -306,6 +244,22 @@ def test_a_file_that_is_absent(tmp_path):
     with pytest.raises(DataError) as error:
         find({None: tmp_path}, tmp_path)
     assert parts(error) == (f"{tmp_path}: there is no such file", expected, "a folder")
+    (tmp_path / "b").mkdir()
+    written(tmp_path / "a", "x\n1\n")
+    with pytest.raises(DataError) as error:
+        find({None: str(tmp_path / "*")}, tmp_path)
+    assert parts(error) == (f"{tmp_path}/b: there is no such file", expected, "a folder")
+
+
+def test_a_file_that_cannot_be_opened(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("tfloom.pipeline.formats.parquet.is_one", refused)
+    with pytest.raises(DataError) as error:
+        source(written(tmp_path / "a.csv", "x\n1\n"))
+    assert error.value.what == f"{tmp_path}/a.csv: cannot be read"
+    assert "Permission denied" in error.value.received
 
 
 @pytest.mark.parametrize("again", ["a.csv", "*.csv", "../{}/a.csv"])
@@ -340,12 +294,11 @@ def truncated(folder):
 @pytest.mark.parametrize(
     ("content", "received"),
     [
-        (lambda _: b"", "Empty CSV file"),
-        (lambda _: b"\n\n", "cannot infer number of columns"),
+        (lambda _: b"", "it is empty, without a header"),
         (truncated, "Parquet"),
         (lambda _: b"PAR1 and nothing that is Parquet", "Parquet"),
     ],
-    ids=["empty", "blank", "truncated Parquet", "no Parquet"],
+    ids=["empty", "truncated Parquet", "no Parquet"],
 )
 def test_a_file_that_cannot_be_read_is_named(content, received, tmp_path):
     path = written(tmp_path / "broken", content(tmp_path))
@@ -353,18 +306,11 @@ def test_a_file_that_cannot_be_read_is_named(content, received, tmp_path):
         schema(source(path))
     assert parts(error)[:2] == (
         f"{path}: cannot be read",
-        "a CSV file with a header, Parquet, or TFRecord of tf.Example",
+        "a CSV file with a header, Parquet, JSON lines, or TFRecord of tf.Example",
     )
     assert received in error.value.received
     with pytest.raises(DataError, match="cannot be read"):
         list(chunks(source(path)))
-
-
-def test_text_that_is_not_utf8(tmp_path):
-    path = written(tmp_path / "a.csv", "a,b\nMüller,1\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"a\.csv: cannot be read") as error:
-        list(chunks(source(path)))
-    assert "invalid UTF8" in error.value.received
 
 
 def test_two_columns_of_one_name(tmp_path):

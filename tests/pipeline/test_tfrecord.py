@@ -1,6 +1,7 @@
 """Raw data as TFRecord of tf.Example."""
 
 import gzip
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import tensorflow as tf
 import tfloom
 from tfloom.feature_specs.errors import DataError
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.formats import tfrecord
 from tfloom.pipeline.sources import chunks, find, schema
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -86,56 +88,127 @@ def test_chunks_do_not_depend_on_how_records_are_read(tmp_path, monkeypatch):
 
 
 def test_large_records_make_smaller_chunks(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfloom.pipeline.formats.tfrecord.CHUNK_BYTES", 10_000)
+    monkeypatch.setattr("tfloom.pipeline.formats.CHUNK_BYTES", 10_000)
     monkeypatch.setattr("tfloom.pipeline.formats.tfrecord._RECORDS", 2)
     one = source(written(tmp_path / "a", [{"photo": [bytes([255]) * 4_000]}] * 9))
     assert [len(chunk.rows) for chunk in chunks(one)] == [4, 4, 1]
+
+
+# -- damage -------------------------------------------------------------------------------------------------------
+
+FOUR = [{"x": [i], "name": [b"of %d" % i]} for i in range(4)]
+LENGTH = 16 + len(example(FOUR[0]))
+"""Of each record, as it is written."""
 
 
 def damaged(content, at):
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
 
+def read(one):
+    """(x of every row, damage) of a file."""
+    found = list(chunks(one, at_most=3))
+    damages = [(d if d.row is None else replace(d, row=d.row + c.first_row)) for c in found for d in c.damages]
+    return [row["x"] for chunk in found for row in chunk.rows.to_pylist()], damages
+
+
+@pytest.mark.parametrize("at", [12, LENGTH - 5, LENGTH - 1])
+def test_a_record_whose_checksum_is_wrong(at, tmp_path):
+    path = written(tmp_path / "a", FOUR)
+    path.write_bytes(damaged(path.read_bytes(), LENGTH + at))
+    xs, (one,) = read(source(path))
+    assert xs == [0, None, 2, 3]  # numbered as the records are
+    assert (one.row, one.offset, one.reason) == (1, LENGTH, "the checksum of the record is wrong")
+    assert "of 1" in one.shown or at == LENGTH - 5
+    assert tfrecord.places(str(path), {0, 2}) == ({0: 0, 2: 2 * LENGTH}, {})
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_what_follows_a_damaged_length_cannot_be_found(compression, tmp_path):
+    path = written(tmp_path / "a.tfrecord", FOUR)
+    content = damaged(path.read_bytes(), 2 * LENGTH + 3)
+    path.write_bytes(gzip.compress(content) if compression else content)
+    xs, (one,) = read(source(path))
+    assert xs == [0, 1]
+    assert (one.row, one.offset, one.reason) == (
+        None, 2 * LENGTH,
+        f"the length of the record is damaged: no other is found in the {2 * LENGTH} bytes from there on",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("left", [1, 11, 12, 20, LENGTH - 1])
+def test_a_file_that_ends_amid_a_record(left, tmp_path):
+    path = written(tmp_path / "a.tfrecord", FOUR)
+    path.write_bytes(path.read_bytes()[: 2 * LENGTH + left])
+    xs, (one,) = read(source(path))
+    assert xs == [0, 1]
+    assert (one.row, one.offset, one.reason) == (None, 2 * LENGTH, "the file ends amid the record")
+
+
+def test_a_gzip_that_is_cut_off(tmp_path):
+    many = [{"x": [i], "name": [b"%d" % (i**7)]} for i in range(5_000)]
+    path = written(tmp_path / "a", many, "GZIP")
+    whole = gzip.decompress(path.read_bytes())
+    path.write_bytes(path.read_bytes()[:-5_000])
+    xs, (one,) = read(source(path))
+    assert 1_000 < len(xs) < 5_000
+    assert xs == list(range(len(xs)))
+    assert (one.row, one.reason) == (None, "the gzip stream is cut off: the rest is lost")
+    assert one.offset == sum(16 + len(example(row)) for row in many[: len(xs)]) < len(whole)
+
+
+@pytest.mark.parametrize("run", [1_024, 2])
+def test_a_record_that_is_no_example(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfloom.pipeline.formats.tfrecord._RECORDS", run)
+    one = source(written(tmp_path / "a", [*FOUR[:2], b"no example", *FOUR[2:]]))
+    xs, (damage,) = read(one)
+    assert xs == [0, 1, None, 2, 3]
+    assert (damage.row, damage.offset, damage.reason, damage.shown) == (
+        2, 2 * LENGTH, "the record is no tf.Example", "no example"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("run", [1_024, 1])
 @pytest.mark.parametrize(
-    ("spoil", "received"),
+    ("values", "kind", "expected"),
     [
-        (lambda content: damaged(content, len(content) - 8), "corrupted record"),
-        (lambda content: content[:-3], "truncated record"),
+        ([[1], [0.5], []], "double", [1.0, 0.5, None]),
+        ([[2**60], [b"a"]], "string", [str(2**60), "a"]),
+        ([[b"a"], [0.1], [1.0]], "string", ["a", "0.1", "1"]),
+        ([[7], [b"\xff"]], "binary", [b"7", b"\xff"]),
+        ([[1, 2], [0.5]], "list<item: double>", [[1.0, 2.0], [0.5]]),
+        ([[b"a", b"b"], [], [3]], "list<item: string>", [["a", "b"], None, ["3"]]),
     ],
-    ids=["crc", "truncated"],
 )
-def test_a_damaged_file(spoil, received, tmp_path):
-    path = written(tmp_path / "a", ROWS)
-    path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(DataError, match=received) as error:
-        rows(source(path))
+def test_a_feature_of_several_kinds(values, kind, expected, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfloom.pipeline.formats.tfrecord._RECORDS", run)
+    one = source(written(tmp_path / "a", [{"x": value} for value in values]))
+    assert str(schema(one).field("x").type) == kind
+    assert [row["x"] for row in rows(one)] == expected
+
+
+def test_nothing_that_can_be_read(tmp_path):
+    path = written(tmp_path / "a.tfrecord", [b"no example", {}])
+    with pytest.raises(DataError) as error:
+        schema(source(path))
     assert error.value.what == f"{path}: cannot be read"
     assert "TFRecord of tf.Example" in error.value.expected
+    assert error.value.received == "none of its 2 records is a whole tf.Example that holds a feature"
 
 
-def test_a_truncated_gzip(tmp_path):
-    path = written(tmp_path / "a", [{"x": [i]} for i in range(5_000)], "GZIP")
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError, match="cannot be read"):
-        rows(source(path))
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_an_empty_file_has_no_rows(compress, tmp_path):
+    path = tmp_path / "a.tfrecord.gz"
+    path.write_bytes(compress(b""))
+    one = source(path)
+    assert (one.format, list(schema(one)), list(chunks(one, ["x"]))) == ("tfrecord", [], [])
 
 
-@pytest.mark.parametrize(
-    ("records", "received"),
-    [
-        ([{"x": [1]}, {"x": [0.5]}], "type"),
-        ([b"no example"], "record 1"),
-    ],
-)
-def test_records_that_are_not_alike(records, received, tmp_path):
-    with pytest.raises(DataError, match=received):
-        schema(source(written(tmp_path / "a", records)))
-
-
-def test_types_that_differ_far_apart(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfloom.pipeline.formats.tfrecord._RECORDS", 1)
-    with pytest.raises(DataError, match="the feature 'x' is int64 in some records and float in others"):
-        schema(source(written(tmp_path / "a", [{"x": [1]}, {"x": [0.5]}])))
+def test_large_records_are_decoded_few_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfloom.pipeline.formats.tfrecord._RUN_BYTES", 10_000)
+    path = written(tmp_path / "a", [{"photo": [bytes([255]) * 4_000]}] * 8)
+    assert [len(run.records) for run in tfrecord._runs(str(path))] == [3, 3, 2]
+    assert len(rows(source(path))) == 8
 
 
 def test_gzip_of_something_else_is_csv(tmp_path):

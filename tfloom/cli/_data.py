@@ -8,7 +8,7 @@ import typer
 
 from tfloom.feature_specs.errors import DataError
 
-DataArgument = Annotated[list[str] | None, typer.Argument(help="CSV, Parquet or TFRecord files, or globs of them.")]
+DataArgument = Annotated[list[str] | None, typer.Argument(help="CSV, Parquet, JSON lines or TFRecord files, or globs.")]
 Train = Annotated[list[str] | None, typer.Option("--train", help="Files of the train split, instead of DATA.")]
 Eval = Annotated[list[str] | None, typer.Option("--eval", help="Files of the eval split.")]
 Test = Annotated[list[str] | None, typer.Option("--test", help="Files of the test split.")]

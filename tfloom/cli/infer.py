@@ -11,7 +11,7 @@ from tfloom.cli import _draft
 
 def command(
     data: Annotated[
-        list[str], typer.Argument(help="CSV, Parquet or TFRecord files, or globs of them: those of the test split too.")
+        list[str], typer.Argument(help="CSV, Parquet, JSON lines or TFRecord files, or globs; the test split's too.")
     ],
     label: Annotated[str, typer.Option(help="The column to learn.")],
     out: _draft.Out,

@@ -16,7 +16,7 @@ SHOWN = 20
 def command(
     export: Annotated[Path, typer.Argument(help="The export, or one version of it.")],
     data: Annotated[
-        list[str], typer.Argument(help="CSV, Parquet or TFRecord files, or globs of them; no labels needed.")
+        list[str], typer.Argument(help="CSV, Parquet, JSON lines or TFRecord files, or globs; no labels needed.")
     ],
     out: Annotated[
         Path | None, typer.Option("--output", "-o", help="A .parquet or .csv file for the predictions.")

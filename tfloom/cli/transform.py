@@ -13,7 +13,7 @@ from tfloom.feature_specs.directories import TransformOutput
 
 def command(
     transformed: Annotated[Path, typer.Argument(help="The transform output whose graph to run.")],
-    data: Annotated[list[str], typer.Argument(help="CSV, Parquet or TFRecord files, or globs of them.")],
+    data: Annotated[list[str], typer.Argument(help="CSV, Parquet, JSON lines or TFRecord files, or globs.")],
     rows: Annotated[int, typer.Option(min=1, help="How many rows.")] = 3,
 ) -> None:
     """Show, for each of the first rows and each column, the raw value and what the model sees of it."""

@@ -19,7 +19,7 @@ class Input(BaseModel):
     """A column of the data that columns of the spec read.
 
     dtype: `int64`, `float32`, `string` or `bytes`; left out, the data and the kinds that read it say.
-    multi_valued: any number of values a row: a list in Parquet or TFRecord, delimited text in CSV.
+    multi_valued: any number of values a row: a list in Parquet, JSON lines or TFRecord, delimited text in CSV.
     delimiter: what separates the values of a text.
     optional: whether a row may lack it; left out, whether a row of the data does.
     na_values: texts of the data that stand for a missing value, such as "?"; they need a dtype.

@@ -166,13 +166,18 @@ class FeatureSpec(BaseModel):
     @property
     def data_names(self) -> tuple[str, ...]:
         """Every column of the data that is read: inputs, labels, weight, `where`, split and key."""
+        return tuple(dict.fromkeys((*self.input_names, *self.other_names)))
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """Those that are read beside inputs: for labels, weight, `where`, split and key."""
         of_split = getattr(self.split, "of", ()) or (
             (self.split.source,) if not isinstance(self.split, ByHash) else self.key
         )
         of_where = where.names(where.parse(self.where)) if self.where else ()
         labels = tuple(label.input for label in self.labels)
         weight = () if self.weight is None else (self.weight.source,)
-        return tuple(dict.fromkeys((*self.input_names, *labels, *weight, *of_where, *of_split, *self.key)))
+        return tuple(dict.fromkeys((*labels, *weight, *of_where, *of_split, *self.key)))
 
     @property
     def columns_read(self) -> tuple[str, ...] | None:

@@ -53,9 +53,10 @@ def survey(data: Data, label: str) -> Draft:
         sample = Sample()
         for source in sources:
             for chunk in chunks(source, names):
-                sample.add(chunk.rows)
+                rows = chunk.sound
+                sample.add(rows)
                 for name in names:
-                    profiles[name].add(chunk.rows.column(name))
+                    profiles[name].add(rows.column(name))
     of_label = profiles.pop(label)
     target = _label(label, of_label)
     while target["name"] != label and target["name"] in names:
@@ -82,7 +83,7 @@ def survey(data: Data, label: str) -> Draft:
 
 
 def _shared_names(sources: Sequence[Source]) -> list[str]:
-    of_each = [schema(source).names for source in sources]
+    of_each = [names for source in sources if (names := schema(source).names)] or [[]]
     return [name for name in of_each[0] if all(name in names for names in of_each)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +24,10 @@ from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS, key_texts
 from tfloom.feature_specs.values import texts
 from tfloom.feature_specs.weight import Weight
+from tfloom.pipeline.formats import Damage
 from tfloom.pipeline.lists import from_counts, of_values
 from tfloom.pipeline.sources import Chunk
 
-_MALFORMED = "another number of fields than the header"
 _ARROW = {"int64": pa.int64(), "float32": pa.float32(), "string": pa.binary(), "bytes": pa.binary()}
 
 
@@ -38,8 +38,8 @@ class Ingested:
     rows: the parsed rows: list columns of inputs, ORIGIN, and where they are labelled of labels (one value, or NaN and
       -1 where missing and kept), WEIGHT and key_feature.
     splits: int8 [rows], index into SPLITS.
-    rejected: for each rejected row its origin, its reason and its values; `line` is yet to be told, for malformed CSV
-      it is the record (see Chunk).
+    rejected: for each rejected row its origin, line or offset, the column at fault, the reason and its values. Where
+      rows have a place it is yet to be told; until then `line` is the record that Damage has, if any.
     account: rows in, out, filtered, unlabelled and rejected.
     """
 
@@ -56,32 +56,34 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
     """
     rows, count = chunk.rows, chunk.rows.num_rows
     table = {name: rows.column(name) for name in rows.schema.names}
+    table |= {name: pa.nulls(count, pa.string()) for name in spec.input_names if name not in table}
     taken = np.ones(count, bool)
     if labelled and spec.where is not None:
         taken = _bools(where.evaluate(where.parse(spec.where), table))
-    reasons: dict[int, str] = {}
-    parsed = {name: _parse(spec, name, table[name], reasons) for name in spec.input_names}
+    reasons: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    """By column, the one that counts first, and row."""
+    parsed = {name: _parse(spec, name, table[name], reasons[name]) for name in spec.input_names}
     for weights, of in _parallel(spec).items():
-        parsed[weights] = _beside(of, parsed[of], weights, parsed[weights], reasons)
+        parsed[weights] = _beside(of, parsed[of], weights, parsed[weights], reasons[weights])
     parsed = {name: _present(values) for name, values in parsed.items()}
     unlabelled = np.zeros(count, bool)
     if labelled:
         for label in spec.labels:
             target, known = label.targets(table[label.input])
             for row in np.flatnonzero(~_bools(known)):
-                reasons.setdefault(
+                reasons[label.input].setdefault(
                     int(row), f"label {label.name}: {table[label.input][row].as_py()!r} is none of its values"
                 )
             missing = _bools(pc.is_null(target)) & _bools(known)
             if label.missing == "reject":
                 for row in np.flatnonzero(missing):
-                    reasons.setdefault(int(row), f"label {label.name}: {label.input} is missing")
+                    reasons[label.input].setdefault(int(row), f"label {label.name}: {label.input} is missing")
             elif label.missing == "drop":
                 unlabelled |= missing
             fill = float("nan") if pa.types.is_floating(target.type) else -1
             parsed[label.name] = of_values(pc.fill_null(target, pa.scalar(fill, target.type)))
         if spec.weight is not None:
-            parsed[WEIGHT] = _weights(spec.weight, table[spec.weight.source], reasons)
+            parsed[WEIGHT] = _weights(spec.weight, table[spec.weight.source], reasons[spec.weight.source])
         for name in spec.key:
             parsed[key_feature(name)] = of_values(pc.cast(pc.fill_null(key_texts(table[name]), ""), pa.binary()))
     origins = _origins(chunk)
@@ -90,36 +92,35 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
     if labelled:
         splits = _splits(spec, chunk)
         for row in np.flatnonzero(splits < 0):
-            value = table[spec.split.source][int(row)].as_py()  # type: ignore[union-attr]  # a hash splits every row
-            reasons.setdefault(int(row), f"split: {value!r} is no time")
+            source = spec.split.source  # type: ignore[union-attr]  # a hash splits every row
+            reasons[source].setdefault(int(row), f"split: {table[source][int(row)].as_py()!r} is no time")
+    told = {row: Damage(why, row, column=name) for name in reversed(reasons) for row, why in reasons[name].items()}
+    damaged = {one.row: one for one in reversed(chunk.damages) if one.row is not None}
+    told |= damaged
+    taken[list(damaged)] = True  # what `where` makes of such a row means nothing
     bad = np.zeros(count, bool)
-    bad[list(reasons)] = True
+    bad[list(told)] = True
     bad &= taken
     kept = taken & ~bad & ~unlabelled
     rejected: list[dict[str, Any]] = [
-        {
-            "origin": origins[row].as_py().decode(),
-            "line": None,
-            "reason": reasons[int(row)],
-            "row": _plain(rows, int(row)),
-        }
-        for row in np.flatnonzero(bad)
+        _told(told[row], origins[row].as_py().decode(), _plain(rows, row)) for row in np.flatnonzero(bad).tolist()
     ]
-    rejected += [
-        {
-            "origin": chunk.source.label,
-            "line": record,
-            "reason": _MALFORMED,
-            "row": text,
-        }
-        for record, text in chunk.malformed
-    ]
+    of_none = [one for one in chunk.damages if one.row is None]
+    rejected += [_told(one, chunk.source.label, None) for one in of_none]
     account = Counter({
-        "in": count + len(chunk.malformed), "out": int(kept.sum()), "filtered": int((~taken).sum()),
+        "in": count + len(of_none), "out": int(kept.sum()), "filtered": int((~taken).sum()),
         "unlabelled": int((taken & ~bad & unlabelled).sum()), "rejected": len(rejected),
     })  # fmt: skip
     batch = pa.RecordBatch.from_pydict(parsed).filter(pa.array(kept))
     return Ingested(batch, splits[kept], tuple(rejected), account)
+
+
+def _told(damage: Damage, origin: str, row: Mapping[str, Any] | None) -> dict[str, Any]:
+    """As it is written."""
+    return {
+        "origin": origin, "line": damage.record, "offset": damage.offset, "column": damage.column,
+        "reason": damage.reason, "row": row if damage.shown is None else damage.shown,
+    }  # fmt: skip
 
 
 def _parse(spec: FeatureSpec, name: str, values: pa.Array, reasons: dict[int, str]) -> pa.Array:

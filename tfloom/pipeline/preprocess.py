@@ -14,9 +14,8 @@ from typing import Any
 from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.pipeline.formats import csv
 from tfloom.pipeline.resolve import resolve
-from tfloom.pipeline.sources import Data, Source, find
+from tfloom.pipeline.sources import FORMATS, Data, Source, find
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ def preprocess(
         spec = resolve(spec, sources)
         _run(spec, sources, staging, examples, threads or os.cpu_count() or 1, beam_options)
         report = _report(spec, sources, staging)
-        _number_lines(sources, staging / "rejected")
+        _place(sources, staging / "rejected")
         _check(report, staging, Path(out), max_rejected)
         shutil.rmtree(memory)
         shutil.rmtree(staging / "accounts")
@@ -102,24 +101,31 @@ def _report(spec: FeatureSpec, sources: Sequence[Source], staging: Path) -> dict
     return collect(staging, sources) | {"reasons": dict(reasons.most_common(20)), "num_buckets": buckets}
 
 
-def _number_lines(sources: Sequence[Source], folder: Path) -> None:
-    """Give each rejected row of a CSV file its line, for which the file is read again where there are any."""
-    for source in (s for s in sources if s.format == "csv"):
+def _place(sources: Sequence[Source], folder: Path) -> None:
+    """Give each rejected row its line or its offset, for which a file is read again where there are any."""
+    for source in sources:
+        of_format = FORMATS[source.format]
         files = sorted(folder.glob(f"{source.index:05d}-*.jsonl"))
         entries = {file: [json.loads(line) for line in file.read_text().splitlines()] for file in files}
         rejected = [entry for of in entries.values() for entry in of]
-        if not rejected:
+        for entry in rejected:
+            if entry["origin"] == source.label and entry["line"] is None:  # the one that ends the file
+                _log.warning("%s: %s", source.place, entry["reason"])
+        if not rejected or not hasattr(of_format, "places"):
             continue
-        rows = {_row(entry) for entry in rejected if entry["line"] is None}
-        of_rows, of_records = csv.line_numbers(source.path, rows, {entry["line"] for entry in rejected} - {None})
+        rows = {row for entry in rejected if (row := _row(entry, source)) is not None}
+        of_rows, of_records = of_format.places(source.path, rows, {entry["line"] for entry in rejected} - {None})
         for file, of in entries.items():
             for entry in of:
-                entry["line"] = of_rows[_row(entry)] if entry["line"] is None else of_records[entry["line"]]
+                if (row := _row(entry, source)) is not None:
+                    entry[of_format.PLACE] = of_rows[row]
+                elif entry["line"] is not None:
+                    entry["line"] = of_records[entry["line"]]
             file.write_text("".join(json.dumps(entry) + "\n" for entry in of))
 
 
-def _row(entry: Mapping[str, Any]) -> int:
-    return int(entry["origin"].rpartition(":")[2])
+def _row(entry: Mapping[str, Any], source: Source) -> int | None:
+    return None if entry["origin"] == source.label else int(entry["origin"].rpartition(":")[2])
 
 
 def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: float) -> None:

@@ -34,8 +34,7 @@ def resolve(spec: FeatureSpec, sources: Sequence[Source]) -> FeatureSpec:
       DataError: where a source lacks a column.
       SpecError: where a column cannot take what the data holds.
     """
-    for source in sources:
-        check_columns(spec, source)
+    check_columns(spec, sources)
     said = {name: spec.inputs.get(name, Input()) for name in spec.input_names}
     open_ones = [name for name, i in said.items() if i.dtype is None or i.optional is None]
     seen = look(sources, open_ones)
@@ -46,31 +45,48 @@ def resolve(spec: FeatureSpec, sources: Sequence[Source]) -> FeatureSpec:
     return spec.model_copy(update={"inputs": inputs})
 
 
-def check_columns(spec: FeatureSpec, source: Source, wanted: Sequence[str] | None = None) -> None:
-    """Raise DataError where a source lacks a column of `wanted`, or of all that the spec reads, or has it in parts."""
-    found = schema(source)
-    names = found.names
+def check_columns(spec: FeatureSpec, sources: Sequence[Source], wanted: Sequence[str] | None = None) -> None:
+    """Raise DataError where a source lacks a column of `wanted`, or of all that the spec reads, or has it in parts.
+
+    An input that the spec says is optional may be absent from some sources; one that has no column has no row either.
+    """
+    schemas = [(source, found) for source in sources if len(found := schema(source))]
     for name in spec.data_names if wanted is None else wanted:
-        if name not in names:
-            raise DataError(f"{source.place}: has no column {name!r}, which {_reader(spec, name)} reads",
-                            expected=nearest(name, names), received=", ".join(names)[:300])  # fmt: skip
-        kind = found.field(name).type
-        if pa.types.is_nested(kind) and (not pa.types.is_list(kind) or pa.types.is_nested(kind.value_type)):
-            raise DataError(f"{source.place}: column {name!r}, which {_reader(spec, name)} reads, is {kind}",
-                            expected="a value a row, or a list of values", received=str(kind))  # fmt: skip
+        having = next((source.label for source, found in schemas if name in found.names), None)
+        if name in spec.other_names:
+            having = None
+        for source, found in schemas:
+            if name in found.names:
+                _check_kind(spec, source, name, found.field(name).type)
+            elif having is None or not spec.inputs.get(name, Input()).optional:
+                hint = f", or inputs.{name}: {{optional: true}}, as only files like {having} have it" if having else ""
+                raise DataError(f"{source.place}: has no column {name!r}, which {_reader(spec, name)} reads",
+                                expected=nearest(name, found.names) + hint,
+                                received=", ".join(found.names)[:300])  # fmt: skip
+
+
+def _check_kind(spec: FeatureSpec, source: Source, name: str, kind: pa.DataType) -> None:
+    if pa.types.is_nested(kind) and (not pa.types.is_list(kind) or pa.types.is_nested(kind.value_type)):
+        raise DataError(f"{source.place}: column {name!r}, which {_reader(spec, name)} reads, is {kind}",
+                        expected="a value a row, or a list of values", received=str(kind))  # fmt: skip
 
 
 def look(sources: Sequence[Source], names: Sequence[str]) -> dict[str, Seen]:
-    """Read every source once and say what these columns hold."""
+    """Read every source once and say what these columns, where it has them, hold."""
     seen: dict[str, Seen] = {}
-    for source in sources if names else ():
-        if source.format == "parquet" and (quick := _from_parquet(source, names)) is not None:
+    for source in sources:
+        found = schema(source).names if names else ()
+        here = [name for name in names if name in found]
+        if not here:
+            continue
+        if source.format == "parquet" and (quick := _from_parquet(source, here)) is not None:
             for name, one in quick.items():
                 seen[name] = _both(seen.get(name), one)
             continue
-        for chunk in chunks(source, names):
-            for name in names:
-                seen[name] = _both(seen.get(name), _of(chunk.rows.column(name)))
+        for chunk in chunks(source, here):
+            rows = chunk.sound
+            for name in here:
+                seen[name] = _both(seen.get(name), _of(rows.column(name)))
     return seen
 
 

@@ -42,8 +42,8 @@ def parsed(
       DataError: where a source lacks a column.
     """
     names = spec.data_names if labelled else spec.input_names
+    check_columns(spec, sources, names)
     for source in sources:
-        check_columns(spec, source, names)
         known = schema(source).names
         for name in keep:
             if name not in known:

@@ -6,24 +6,28 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfloom.feature_specs.errors import DataError
-from tfloom.pipeline.formats import csv, parquet, tfrecord
+from tfloom.pipeline.formats import Damage, csv, jsonl, parquet, tfrecord
 
 CHUNK_ROWS = 65_536
 
-FORMATS: Mapping[str, ModuleType] = {"parquet": parquet, "tfrecord": tfrecord, "csv": csv}
+FORMATS: Mapping[str, ModuleType] = {"parquet": parquet, "tfrecord": tfrecord, "jsonl": jsonl, "csv": csv}
 """By name, in the order in which a file is tried; see the package `formats`."""
 
+_COMPRESSIONS = (".gz", ".gzip", ".zst", ".bz2")
+
 Data = Any
-"""Paths or globs of CSV, Parquet and TFRecord files; or a pandas or polars frame, a pyarrow Table or RecordBatches."""
+"""Paths or globs of CSV, Parquet, JSON lines and TFRecord files; or a pandas or polars frame, a pyarrow Table or
+RecordBatches."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,17 @@ class Chunk:
     number: int
     first_row: int
     rows: pa.RecordBatch
-    malformed: tuple[tuple[int, str], ...] = field(default=())
-    """(record, text) of CSV records that have another number of fields than the header, met while reading this chunk;
-    records are counted from 1, the header among them and blank lines not."""
+    damages: tuple[Damage, ...] = ()
+
+    @property
+    def sound(self) -> pa.RecordBatch:
+        """The rows that are not damaged."""
+        damaged = [one.row for one in self.damages if one.row is not None]
+        if not damaged:
+            return self.rows
+        kept = np.ones(self.rows.num_rows, bool)
+        kept[damaged] = False
+        return self.rows.filter(pa.array(kept))
 
 
 def find(named: Mapping[str | None, Data], staging: Path, known: Sequence[str] = ()) -> tuple[Source, ...]:
@@ -100,7 +112,7 @@ def schema(source: Source) -> pa.Schema:
     try:
         found: pa.Schema = FORMATS[source.format].schema(source.path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise _unreadable(source, error) from error
+        raise _unreadable(source.place, error) from error
     for name in found.names:
         if found.names.count(name) > 1:
             raise DataError(f"{source.place}: has two columns {name!r}", expected="a name of its own for each column",
@@ -109,22 +121,21 @@ def schema(source: Source) -> pa.Schema:
 
 
 def chunks(source: Source, columns: Sequence[str] | None = None, at_most: int | None = None) -> Iterator[Chunk]:
-    """The rows of a source in order, `at_most` (else CHUNK_ROWS) and about `formats.CHUNK_BYTES` at once."""
+    """The rows of a source in order, `at_most` (else CHUNK_ROWS) and about `formats.CHUNK_BYTES` at once.
+
+    Of `columns` those that it has; all, where it has none of them.
+    """
     size = at_most or CHUNK_ROWS
-    number = first_row = 0
-    malformed: list[tuple[int, str]] = []
+    first_row = 0
     try:
-        for rows in FORMATS[source.format].batches(source.path, columns, size, malformed):
-            yield Chunk(source, number, first_row, rows, tuple(malformed))
-            malformed.clear()
+        if columns is not None:
+            names = FORMATS[source.format].schema(source.path).names
+            columns = [name for name in columns if name in names] or None
+        for number, (rows, damages) in enumerate(FORMATS[source.format].batches(source.path, columns, size)):
+            yield Chunk(source, number, first_row, rows, damages)
             first_row += rows.num_rows
-            number += 1
-        if malformed:  # met after the last row, or in a file that has no other
-            nothing = schema(source).empty_table()
-            none = (nothing if columns is None else nothing.select(columns)).combine_chunks()
-            yield Chunk(source, number, first_row, pa.RecordBatch.from_pylist([], none.schema), tuple(malformed))
     except (OSError, pa.ArrowInvalid) as error:
-        raise _unreadable(source, error) from error
+        raise _unreadable(source.place, error) from error
 
 
 def _each_once(paths: Sequence[str]) -> None:
@@ -138,10 +149,11 @@ def _paths(data: Data, staging: Path, name: str) -> list[str]:
     if isinstance(data, str | Path):
         text = str(data)
         found = sorted(glob.glob(text)) if glob.has_magic(text) else [text]
-        if not found or not Path(found[0]).is_file():
-            what = "no file matches" if glob.has_magic(text) else "there is no such file"
-            raise DataError(f"{text}: {what}", expected="a CSV, Parquet or TFRecord file, or a glob of them",
-                            received="a folder" if Path(text).is_dir() else "nothing")  # fmt: skip
+        none = next((path for path in found or [text] if not Path(path).is_file()), None)
+        if none is not None:
+            raise DataError(f"{none}: {'there is no such file' if found else 'no file matches'}",
+                            expected="a CSV, Parquet, JSON lines or TFRecord file, or a glob of them",
+                            received="a folder" if Path(none).is_dir() else "nothing")  # fmt: skip
         return found
     table = _table(data)
     if table is not None:
@@ -156,7 +168,17 @@ def _paths(data: Data, staging: Path, name: str) -> list[str]:
 
 
 def _format(path: str) -> str:
-    return next(name for name, one in FORMATS.items() if one.is_one(path))
+    """By its content, which its name may not say; by its name where the content is damaged, or there is none."""
+    try:
+        found = next(name for name, one in FORMATS.items() if one.is_one(path))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if found != "csv":
+        return found
+    plain = path.lower()
+    for ending in _COMPRESSIONS:
+        plain = plain.removesuffix(ending)
+    return next((name for name, one in FORMATS.items() if plain.endswith(one.ENDINGS)), found)
 
 
 def _table(data: Data) -> pa.Table | None:
@@ -180,9 +202,9 @@ def _table(data: Data) -> pa.Table | None:
     return data.to_arrow() if module == "polars" else None
 
 
-def _unreadable(source: Source, error: Exception) -> DataError:
+def _unreadable(place: str, error: Exception) -> DataError:
     return DataError(
-        f"{source.place}: cannot be read",
-        expected="a CSV file with a header, Parquet, or TFRecord of tf.Example",
+        f"{place}: cannot be read",
+        expected="a CSV file with a header, Parquet, JSON lines, or TFRecord of tf.Example",
         received=str(error).splitlines()[0],
     )

@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfloom.feature_specs.numbers import is_text
-from tfloom.pipeline.formats import CHUNK_BYTES
+from tfloom.pipeline.formats import CHUNK_BYTES, Batch, Damage, decoded
+
+ENDINGS = (".parquet",)
 
 _FIRST = 256
 """Rows that are looked at to tell how large a row is."""
@@ -38,14 +40,20 @@ def plain(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def batches(
-    path: str, columns: Sequence[str] | None, size: int, malformed: list[tuple[int, str]]
-) -> Iterator[pa.RecordBatch]:
+def batches(path: str, columns: Sequence[str] | None, size: int) -> Iterator[Batch]:
     """See the package."""
     with pq.ParquetFile(path) as file:
         names = None if columns is None else list(columns)
         for batch in file.iter_batches(_fitting(file, names, size), columns=names):
-            yield batch.cast(pa.schema([pa.field(field.name, plain(field.type)) for field in batch.schema]))
+            arrays: list[pa.Array] = []
+            damages: list[Damage] = []
+            for name, values in zip(batch.schema.names, batch.columns, strict=True):
+                kind = plain(values.type)
+                if pa.types.is_string(kind):  # which nobody has checked
+                    values, wrong = decoded(name, values.cast(kind).cast(pa.binary()))
+                    damages += wrong
+                arrays.append(values.cast(kind))
+            yield Batch(pa.RecordBatch.from_arrays(arrays, batch.schema.names), tuple(damages))
 
 
 def _fitting(file: pq.ParquetFile, columns: Sequence[str] | None, size: int) -> int:
