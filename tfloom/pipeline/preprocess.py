@@ -14,6 +14,7 @@ from typing import Any
 from tfloom.feature_specs.directories import TransformOutput, fingerprint, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.feature_specs.staging import publish
 from tfloom.pipeline.formats import csv
 from tfloom.pipeline.resolve import resolve
 from tfloom.pipeline.sources import Data, Source, find
@@ -60,7 +61,7 @@ def preprocess(
         shutil.rmtree(staging / "accounts")
         (staging / "feature_spec.json").write_text(spec.to_json())
         write_json(staging / "report.json", report | {"fingerprint": fingerprint(staging)})
-    shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
+        shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
     return TransformOutput.open(out)
 
 
@@ -128,8 +129,7 @@ def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: fl
         raise AssertionError(f"rows are lost: {rows}")
     if rows["rejected"] > max_rejected * rows["in"]:
         kept = _beside(out)
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(staging / "rejected", kept)
+        publish(staging / "rejected", kept)
         worst = "; ".join(f"{n} x {reason}" for reason, n in list(report["reasons"].items())[:3])
         raise DataError(
             f"{rows['rejected']} of {rows['in']} rows are rejected: {worst}",
