@@ -142,6 +142,7 @@ def preprocess(
     max_rejected: float = 0.01,
     parquet: bool = False,
     threads: int | None = None,
+    memory_limit: int = 1 << 30,
     beam_options: Sequence[str] = (),
 ) -> TransformOutput:
     """Materialise `data` by a spec into the transform output `out`.
@@ -152,6 +153,8 @@ def preprocess(
       max_rejected: the share of rows that may be rejected.
       parquet: write the materialised rows as Parquet too.
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
+      memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
+        is more lies on disk.
       beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
 
     Raises:
@@ -167,6 +170,7 @@ def preprocess(
         max_rejected=max_rejected,
         parquet=parquet,
         threads=threads,
+        memory_limit=memory_limit,
         beam_options=beam_options,
     )
 

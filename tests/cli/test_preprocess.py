@@ -55,6 +55,13 @@ def test_a_place_where_no_folder_can_be(refused):
     assert received in ("Not a directory", "File exists")
 
 
+@pytest.mark.parametrize("size", ["2", "GiB", "-1GiB", "2 TB", "1e3MiB"])
+def test_a_size_that_is_none(refused, size):
+    assert refused("preprocess", "spec.yaml", "people.csv", "-o", "never", f"--memory-limit={size}") == (
+        f"--memory-limit {size}: is no size", "a number of MiB or GiB, such as 512MiB", size
+    )  # fmt: skip
+
+
 def test_options_are_handed_on(tfloom, way, monkeypatch):
     calls = []
 
@@ -65,6 +72,7 @@ def test_options_are_handed_on(tfloom, way, monkeypatch):
     monkeypatch.setattr(api, "preprocess", preprocess)
     files = ["--train", "a.csv", "--train", "b.csv", "--test", "c.csv"]
     options = ["--max-rejected", "0.5", "--parquet", "--overwrite", "--threads", "3", "--beam=--runner=FlinkRunner"]
+    options += ["--memory-limit", "1.5GiB"]
     assert tfloom("preprocess", "spec.yaml", *files, *options, "-o", "out").code == 0
     assert calls == [
         (
@@ -75,6 +83,7 @@ def test_options_are_handed_on(tfloom, way, monkeypatch):
                 "max_rejected": 0.5,
                 "parquet": True,
                 "threads": 3,
+                "memory_limit": 3 << 29,
                 "beam_options": ["--runner=FlinkRunner"],
             },
         )

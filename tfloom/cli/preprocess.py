@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,10 @@ import typer
 
 from tfloom.cli._console import console, counts, progress_console, tensorflow
 from tfloom.cli._data import DataArgument, Eval, Test, Train, by_split
+from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import load_spec
+
+_UNITS = {"MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6, "GB": 10**9}
 
 
 def command(
@@ -23,6 +27,10 @@ def command(
     max_rejected: Annotated[float, typer.Option(help="The share of rows that may be rejected.")] = 0.01,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write the materialised rows as Parquet too.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="How many of this machine's; left out, its cores.")] = None,
+    memory_limit: Annotated[
+        str,
+        typer.Option(help="What vocabularies may take of memory while they are counted; what is more lies on disk."),
+    ] = "1GiB",
     beam: Annotated[
         list[str] | None,
         typer.Option("--beam", help="A pipeline option of Beam, such as --beam=--runner=FlinkRunner; Beam then runs."),
@@ -31,6 +39,7 @@ def command(
 ) -> None:
     """Materialise raw data by a spec: learn from the train split, transform every row."""
     named = by_split(data, train, eval_, test)
+    limit = _bytes(memory_limit)
     read = load_spec(spec)
     began = time.perf_counter()
     with progress_console.status("preprocessing"):
@@ -38,7 +47,7 @@ def command(
             from tfloom import api
         output = api.preprocess(
             read, named, out, overwrite=overwrite, max_rejected=max_rejected, parquet=parquet, threads=threads,
-            beam_options=beam or (),
+            memory_limit=limit, beam_options=beam or (),
         )  # fmt: skip
     report = output.report
     console.print("rows: " + counts(report["rows"].items()))
@@ -46,3 +55,12 @@ def command(
     for reason, n in report["reasons"].items():
         console.print(f"rejected: {n:,} x {reason}")
     console.print(f"written: {out} in {time.perf_counter() - began:.0f} s")
+
+
+def _bytes(size: str) -> int:
+    """2GiB -> 2147483648"""
+    read = re.fullmatch(r"(\d+(?:\.\d+)?) ?(\w+)", size)
+    if not read or read[2] not in _UNITS:
+        raise SpecError(f"--memory-limit {size}: is no size", expected="a number of MiB or GiB, such as 512MiB",
+                        received=size)  # fmt: skip
+    return int(float(read[1]) * _UNITS[read[2]])

@@ -19,6 +19,8 @@ from tfloom.pipeline.formats import csv
 from tfloom.pipeline.resolve import resolve
 from tfloom.pipeline.sources import Data, Source, find
 
+MEMORY_LIMIT = 1 << 30
+
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +33,7 @@ def preprocess(
     max_rejected: float = 0.01,
     parquet: bool = False,
     threads: int | None = None,
+    memory_limit: int = MEMORY_LIMIT,
     beam_options: Sequence[str] = (),
 ) -> TransformOutput:
     """Materialise `data` and write the transform output `out`, whole or not at all.
@@ -42,6 +45,8 @@ def preprocess(
         `out`.
       parquet: write the materialised rows as Parquet too.
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
+      memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
+        is more lies on disk.
       beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
 
     Raises:
@@ -53,7 +58,7 @@ def preprocess(
         memory.mkdir()
         sources = find(data, memory)
         spec = resolve(spec, sources)
-        _run(spec, sources, staging, parquet, threads or os.cpu_count() or 1, beam_options)
+        _run(spec, sources, staging, parquet, threads or os.cpu_count() or 1, memory_limit, beam_options)
         report = _report(spec, sources, staging)
         _number_lines(sources, staging / "rejected")
         _check(report, staging, Path(out), max_rejected)
@@ -66,14 +71,20 @@ def preprocess(
 
 
 def _run(
-    spec: FeatureSpec, sources: Sequence[Source], staging: Path, parquet: bool, threads: int, options: Sequence[str]
+    spec: FeatureSpec,
+    sources: Sequence[Source],
+    staging: Path,
+    parquet: bool,
+    threads: int,
+    memory_limit: int,
+    options: Sequence[str],
 ) -> None:
     if not options:
         from tfloom.pipeline.engines import local
         from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
 
         try:
-            local.run(spec, sources, str(staging), threads, parquet)
+            local.run(spec, sources, str(staging), threads, memory_limit, parquet)
             return
         except UnknownAnalyzerError as error:
             shutil.rmtree(staging / "analysis")

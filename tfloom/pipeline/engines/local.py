@@ -31,8 +31,12 @@ One = TypeVar("One")
 Other = TypeVar("Other")
 
 
-def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int, parquet: bool) -> None:
+def run(
+    spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int, memory_limit: int, parquet: bool
+) -> None:
     """Materialise `sources` by a resolved spec into `folder`: transform_fn, examples, accounts, rejected.
+
+    memory_limit: bytes that the vocabularies may take while they are counted.
 
     Raises:
       UnknownAnalyzerError: before any row is read, where only Beam can learn what the spec asks for.
@@ -41,7 +45,7 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int,
         os.makedirs(f"{folder}/{name}", exist_ok=True)
     config, names = adapter_config(spec), passing(spec)
     parsed = _Parsed(spec, sources, folder)
-    analyze(preprocessing_fn(spec), config, folder, lambda phase: parsed.passed(phase, threads))
+    analyze(preprocessing_fn(spec), config, folder, memory_limit, lambda phase: parsed.passed(phase, threads))
     graph = Graph(f"{folder}/transform_fn", config)
     convert = to_arrow(tft.TFTransformOutput(folder).transformed_metadata.schema)
 
