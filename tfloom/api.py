@@ -144,6 +144,7 @@ def preprocess(
     threads: int | None = None,
     memory_limit: int = 1 << 30,
     beam_options: Sequence[str] = (),
+    report: Callable[[str, int, int | None], None] | None = None,
 ) -> TransformOutput:
     """Materialise `data` by a spec into the transform output `out`.
 
@@ -156,6 +157,8 @@ def preprocess(
       memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
         is more lies on disk.
       beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
+      report: called with (phase, rows done, about how many there are, None where nobody knows) as rows are done, where
+        it is not Beam that runs.
 
     Raises:
       SpecError, DataError, ArtefactError: in three parts; then nothing is written.
@@ -172,6 +175,7 @@ def preprocess(
         threads=threads,
         memory_limit=memory_limit,
         beam_options=beam_options,
+        report=report,
     )
 
 

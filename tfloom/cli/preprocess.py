@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tfloom.cli._console import console, counts, progress_console, tensorflow
 from tfloom.cli._data import DataArgument, Eval, Test, Train, by_split
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import load_spec
+
+BAR = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
 
 _UNITS = {"MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6, "GB": 10**9}
 
@@ -42,12 +46,14 @@ def command(
     limit = _bytes(memory_limit)
     read = load_spec(spec)
     began = time.perf_counter()
-    with progress_console.status("preprocessing"):
+    quiet = not progress_console.is_terminal
+    with Progress(*BAR, console=progress_console, transient=True, disable=quiet) as progress:
+        told = report_to(progress)
         with tensorflow():
             from tfloom import api
         output = api.preprocess(
             read, named, out, overwrite=overwrite, max_rejected=max_rejected, parquet=parquet, threads=threads,
-            memory_limit=limit, beam_options=beam or (),
+            memory_limit=limit, beam_options=beam or (), report=told,
         )  # fmt: skip
     report = output.report
     console.print("rows: " + counts(report["rows"].items()))
@@ -55,6 +61,24 @@ def command(
     for reason, n in report["reasons"].items():
         console.print(f"rejected: {n:,} x {reason}")
     console.print(f"written: {out} in {time.perf_counter() - began:.0f} s")
+
+
+def report_to(progress: Progress) -> Callable[[str, int, int | None], None]:
+    """A bar for each phase, and one before the first that says only that something is done."""
+    bars = {"": progress.add_task("preprocessing", total=None, rows="")}
+    began = 0.0
+
+    def report(phase: str, done: int, total: int | None) -> None:
+        nonlocal began
+        if phase not in bars:
+            *_, last = bars.values()
+            progress.update(last, visible=False)
+            bars[phase] = progress.add_task(phase, total=total, rows="")
+            began = time.perf_counter()
+        rate = done / max(time.perf_counter() - began, 1e-3)
+        progress.update(bars[phase], completed=done, total=total, rows=f"{done:,} rows, {rate:,.0f} rows/s")
+
+    return report
 
 
 def _bytes(size: str) -> int:

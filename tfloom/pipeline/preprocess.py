@@ -16,6 +16,7 @@ from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.staging import publish
 from tfloom.pipeline.formats import csv
+from tfloom.pipeline.progress import Report
 from tfloom.pipeline.resolve import resolve
 from tfloom.pipeline.sources import Data, Source, find
 
@@ -35,6 +36,7 @@ def preprocess(
     threads: int | None = None,
     memory_limit: int = MEMORY_LIMIT,
     beam_options: Sequence[str] = (),
+    report: Report | None = None,
 ) -> TransformOutput:
     """Materialise `data` and write the transform output `out`, whole or not at all.
 
@@ -48,6 +50,7 @@ def preprocess(
       memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
         is more lies on disk.
       beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
+      report: called as rows are done, where it is not Beam that runs.
 
     Raises:
       SpecError, DataError, ArtefactError: in three parts; then nothing is written.
@@ -58,14 +61,14 @@ def preprocess(
         memory.mkdir()
         sources = find(data, memory)
         spec = resolve(spec, sources)
-        _run(spec, sources, staging, parquet, threads or os.cpu_count() or 1, memory_limit, beam_options)
-        report = _report(spec, sources, staging)
+        _run(spec, sources, staging, parquet, threads or os.cpu_count() or 1, memory_limit, beam_options, report)
+        made = _report(spec, sources, staging)
         _number_lines(sources, staging / "rejected")
-        _check(report, staging, Path(out), max_rejected)
+        _check(made, staging, Path(out), max_rejected)
         shutil.rmtree(memory)
         shutil.rmtree(staging / "accounts")
         (staging / "feature_spec.json").write_text(spec.to_json())
-        write_json(staging / "report.json", report | {"fingerprint": fingerprint(staging)})
+        write_json(staging / "report.json", made | {"fingerprint": fingerprint(staging)})
         shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
     return TransformOutput.open(out)
 
@@ -78,13 +81,14 @@ def _run(
     threads: int,
     memory_limit: int,
     options: Sequence[str],
+    report: Report | None,
 ) -> None:
     if not options:
         from tfloom.pipeline.engines import local
         from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
 
         try:
-            local.run(spec, sources, str(staging), threads, memory_limit, parquet)
+            local.run(spec, sources, str(staging), threads, memory_limit, parquet, report)
             return
         except UnknownAnalyzerError as error:
             shutil.rmtree(staging / "analysis")
