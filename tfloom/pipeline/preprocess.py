@@ -20,8 +20,6 @@ from tfloom.pipeline.progress import Report
 from tfloom.pipeline.resolve import resolve
 from tfloom.pipeline.sources import Data, Source, find
 
-MEMORY_LIMIT = 1 << 30
-
 _log = logging.getLogger(__name__)
 
 
@@ -34,7 +32,7 @@ def preprocess(
     max_rejected: float = 0.01,
     parquet: bool = False,
     threads: int | None = None,
-    memory_limit: int = MEMORY_LIMIT,
+    memory_limit: int = 1 << 30,
     beam_options: Sequence[str] = (),
     report: Report | None = None,
 ) -> TransformOutput:

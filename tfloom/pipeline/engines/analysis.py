@@ -385,7 +385,7 @@ def _is_weighted(operation: Any) -> bool:
 
 @dataclass(frozen=True)
 class _Rule:
-    """Which entries of a vocabulary are kept: of those that it lets pass the `top_k` largest, or of each key."""
+    """Which entries of a vocabulary are kept: the `top_k` largest of those that pass; with a key_fn, of each key."""
 
     top_k: int | None
     frequency: float

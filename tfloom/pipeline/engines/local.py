@@ -122,9 +122,9 @@ class _Parsed:
 
         states = None
         for rows, one in zip(files.values(), in_order(of_chunk, files, threads), strict=True):
-            done(rows)
             if one is not None:
                 states = phase.merged(states, one)
+            done(rows)
         # Without any row something is learned all the same; that there was none is told when all rows are counted.
         return states or of_rows(pa.RecordBatch.from_pylist([], phase.adapter.arrow_schema))
 
