@@ -36,7 +36,8 @@ def main() -> None:
     except TfloomError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    except SystemExit as exit_:
-        if exit_.code == 130:  # typer's, for a KeyboardInterrupt
-            print("interrupted", file=sys.stderr)
-        raise
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != 130:  # which typer makes of a KeyboardInterrupt
+            raise
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
