@@ -143,7 +143,9 @@ def preprocess(
     max_rejected: float = 0.01,
     examples: Form = "tfrecord",
     threads: int | None = None,
+    memory_limit: int = 1 << 30,
     beam_options: Sequence[str] = (),
+    report: Callable[[str, int, int | None], None] | None = None,
 ) -> TransformOutput:
     """Materialise `data` by a spec into the transform output `out`.
 
@@ -153,7 +155,11 @@ def preprocess(
       max_rejected: the share of rows that may be rejected.
       examples: write the materialised rows as TFRecord of tf.Example, which trainers read, as Parquet, or as both.
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
+      memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
+        is more lies on disk.
       beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
+      report: called with (phase, rows done, about how many there are, None where nobody knows) as rows are done, where
+        it is not Beam that runs.
 
     Raises:
       SpecError, DataError, ArtefactError: in three parts; then nothing is written.
@@ -168,7 +174,9 @@ def preprocess(
         max_rejected=max_rejected,
         examples=examples,
         threads=threads,
+        memory_limit=memory_limit,
         beam_options=beam_options,
+        report=report,
     )
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 import typer
@@ -36,6 +37,14 @@ def test_what_cannot_be_typed_exits_with_2(tfloom, arguments, error):
     said = tfloom(*arguments)
     assert (said.code, said.out) == (2, "")
     assert error in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize("where", ["tfloom.cli.app", "tfloom.feature_specs.discovery.places"])
+def test_ctrl_c(tfloom, monkeypatch, where):
+    """Before typer has begun, and in a command."""
+    monkeypatch.setattr(where, mock.Mock(side_effect=KeyboardInterrupt))
+    said = tfloom("list", "heads")
+    assert (said.code, said.out, said.err) == (130, "", "interrupted\n")
 
 
 def test_a_reader_that_has_seen_enough():

@@ -1,11 +1,15 @@
 """`tfloom preprocess` writes a transform output, whole or not at all."""
 
+import io
 import json
 import re
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from tfloom import api
+from tfloom.cli.preprocess import BAR, report_to
 from tfloom.feature_specs.directories import TransformOutput
 
 
@@ -19,6 +23,26 @@ def test_what_became_of_the_rows(way):
     ]
     assert re.fullmatch(r"written: transformed in \d+ s", written)
     assert TransformOutput.open(way.folder / "transformed").num_buckets == {"town": 4}
+
+
+def test_no_bar_where_nobody_looks(way):
+    assert way.preprocess.err == ""
+
+
+def test_a_bar_for_each_phase():
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system=None, width=100)
+    with Progress(*BAR, console=console) as progress:
+        report = report_to(progress)
+        report("reading", 0, None)
+        report("reading", 60_000, None)
+        progress.refresh()
+        report("learning", 0, 120_000)
+        report("learning", 120_000, 120_000)
+        progress.refresh()
+    told = out.getvalue()
+    assert re.search(r"reading .* 60,000 rows, [\d,]+ rows/s", told)
+    assert re.search(r"learning .* 120,000 rows, [\d,]+ rows/s +0:00:00", told)
 
 
 def test_a_rejected_row_keeps_its_reason_and_its_line(way):
@@ -55,25 +79,24 @@ def test_a_place_where_no_folder_can_be(refused):
     assert received in ("Not a directory", "File exists")
 
 
+@pytest.mark.parametrize("size", ["2", "GiB", "-1GiB", "2 TB", "1e3MiB"])
+def test_a_size_that_is_none(refused, size):
+    assert refused("preprocess", "spec.yaml", "people.csv", "-o", "never", f"--memory-limit={size}") == (
+        f"--memory-limit {size}: is no size", "a number of MiB or GiB, such as 512MiB", size
+    )  # fmt: skip
+
+
 def test_options_are_handed_on(tfloom, way, monkeypatch):
     calls = []
 
-    def preprocess(spec, data, out, **options):
+    def preprocess(spec, data, out, report, **options):
         calls.append((data, str(out), options))
         return TransformOutput.open(way.folder / "transformed")
 
     monkeypatch.setattr(api, "preprocess", preprocess)
     files = ["--train", "a.csv", "--train", "b.csv", "--test", "c.csv"]
-    options = [
-        "--max-rejected",
-        "0.5",
-        "--examples",
-        "both",
-        "--overwrite",
-        "--threads",
-        "3",
-        "--beam=--runner=FlinkRunner",
-    ]
+    options = ["--max-rejected", "0.5", "--examples", "both", "--overwrite", "--threads", "3"]
+    options += ["--memory-limit", "1.5GiB", "--beam=--runner=FlinkRunner"]
     assert tfloom("preprocess", "spec.yaml", *files, *options, "-o", "out").code == 0
     assert calls == [
         (
@@ -84,6 +107,7 @@ def test_options_are_handed_on(tfloom, way, monkeypatch):
                 "max_rejected": 0.5,
                 "examples": "both",
                 "threads": 3,
+                "memory_limit": 3 << 29,
                 "beam_options": ["--runner=FlinkRunner"],
             },
         )

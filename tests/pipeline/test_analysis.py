@@ -73,11 +73,13 @@ def chunks(tmp_path_factory):
 
 
 def learned(chunks, folder, states):
+    """(the vocabularies, what becomes of the first chunk)."""
     spec, rows = chunks
-    analysis.analyze(preprocessing_fn(spec), adapter_config(spec), str(folder), lambda phase: states(phase, rows))
-    return {
-        path.name: path.read_bytes() for path in (folder / "transform_fn" / "assets").iterdir()
-    }, analysis.Graph.loaded(f"{folder}/transform_fn", adapter_config(spec))(rows[0])
+    config = adapter_config(spec)
+    folder.mkdir()
+    analysis.analyze(preprocessing_fn(spec), config, str(folder), 1 << 30, lambda phase: states(phase, rows))
+    vocabularies = {path.name: path.read_bytes() for path in (folder / "transform_fn" / "assets").iterdir()}
+    return vocabularies, analysis.Graph.loaded(f"{folder}/transform_fn", config)(rows[0])
 
 
 def test_states_are_values_that_others_may_make(chunks, tmp_path):
@@ -96,12 +98,8 @@ def test_states_are_values_that_others_may_make(chunks, tmp_path):
             states = phase.merged(states, pickle.loads(one))
         return states
 
-    (tmp_path / "here").mkdir()
-    (tmp_path / "there").mkdir()
-    (vocabularies, here), (others, there) = (
-        learned(chunks, tmp_path / "here", one_by_one),
-        learned(chunks, tmp_path / "there", by_pickle),
-    )
+    vocabularies, here = learned(chunks, tmp_path / "here", one_by_one)
+    others, there = learned(chunks, tmp_path / "there", by_pickle)
     assert vocabularies == others
     assert {"word", "word_by", "word_late"} <= vocabularies.keys()
     assert here.keys() == there.keys()

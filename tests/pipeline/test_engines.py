@@ -93,7 +93,7 @@ def test_the_same_bytes_by_any_number_of_threads(monkeypatch, tmp_path):
 
 
 def test_what_it_does_not_know_goes_to_beam(monkeypatch, tmp_path, caplog):
-    monkeypatch.delitem(analysis._KNOWN, analysis.analyzer_nodes.VocabularyPrune)
+    monkeypatch.delitem(analysis._OF_VOCABULARIES, analysis.analyzer_nodes.VocabularyPrune)
     spec = FeatureSpec.model_validate({"columns": [{"name": "word", "kind": "vocabulary", "top_k": 2}]})
     rows = pa.table({"word": ["a", "b", "b", "c", "c", "c"] * 20})
     with caplog.at_level(logging.WARNING):

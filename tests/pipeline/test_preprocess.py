@@ -244,7 +244,7 @@ def test_an_output_that_is_there_is_not_written_over(data, output):
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_job_that_fails_leaves_what_was_there(overwrite, tmp_path, monkeypatch):
-    def half_done(spec, sources, folder, threads, parquet):
+    def half_done(spec, sources, folder, *_):
         (tmp_path / folder / "examples").mkdir()
         raise KeyboardInterrupt
 

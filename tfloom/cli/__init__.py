@@ -25,7 +25,10 @@ for _name in discovery.names(__name__):
 
 
 def main() -> None:
-    """Run the command line and exit: 0, 1 where `verify` found a mismatch, 2 where the user gave what cannot be."""
+    """Run the command line and exit.
+
+    0; 1 where `verify` found a mismatch; 2 where the user gave what cannot be; 130 where Ctrl-C ended it.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
@@ -33,3 +36,8 @@ def main() -> None:
     except TfloomError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != 130:  # which typer makes of a KeyboardInterrupt
+            raise
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

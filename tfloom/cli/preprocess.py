@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tfloom.cli._console import console, counts, progress_console, tensorflow
 from tfloom.cli._data import DataArgument, Eval, Test, Train, by_split
 from tfloom.feature_specs.directories import Form
+from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import load_spec
+
+BAR = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
+
+_UNITS = {"MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6, "GB": 10**9}
 
 
 def command(
@@ -26,6 +34,10 @@ def command(
         Form, typer.Option(help="What to write the materialised rows as; trainers read TFRecord.")
     ] = "tfrecord",
     threads: Annotated[int | None, typer.Option(min=1, help="How many of this machine's; left out, its cores.")] = None,
+    memory_limit: Annotated[
+        str,
+        typer.Option(help="What vocabularies may take of memory while they are counted; what is more lies on disk."),
+    ] = "1GiB",
     beam: Annotated[
         list[str] | None,
         typer.Option("--beam", help="A pipeline option of Beam, such as --beam=--runner=FlinkRunner; Beam then runs."),
@@ -34,14 +46,17 @@ def command(
 ) -> None:
     """Materialise raw data by a spec: learn from the train split, transform every row."""
     named = by_split(data, train, eval_, test)
+    limit = _bytes(memory_limit)
     read = load_spec(spec)
     began = time.perf_counter()
-    with progress_console.status("preprocessing"):
+    quiet = not progress_console.is_terminal
+    with Progress(*BAR, console=progress_console, transient=True, disable=quiet) as progress:
+        told = report_to(progress)
         with tensorflow():
             from tfloom import api
         output = api.preprocess(
             read, named, out, overwrite=overwrite, max_rejected=max_rejected, examples=examples, threads=threads,
-            beam_options=beam or (),
+            memory_limit=limit, beam_options=beam or (), report=told,
         )  # fmt: skip
     report = output.report
     console.print("rows: " + counts(report["rows"].items()))
@@ -49,3 +64,30 @@ def command(
     for reason, n in report["reasons"].items():
         console.print(f"rejected: {n:,} x {reason}")
     console.print(f"written: {out} in {time.perf_counter() - began:.0f} s")
+
+
+def report_to(progress: Progress) -> Callable[[str, int, int | None], None]:
+    """A bar for each phase, and one before the first that says only that something is done."""
+    bars = {"": progress.add_task("preprocessing", total=None, rows="")}
+    began = 0.0
+
+    def report(phase: str, done: int, total: int | None) -> None:
+        nonlocal began
+        if phase not in bars:
+            *_, last = bars.values()
+            progress.update(last, visible=False)
+            bars[phase] = progress.add_task(phase, total=total, rows="")
+            began = time.perf_counter()
+        rate = done / max(time.perf_counter() - began, 1e-3)
+        progress.update(bars[phase], completed=done, total=total, rows=f"{done:,} rows, {rate:,.0f} rows/s")
+
+    return report
+
+
+def _bytes(size: str) -> int:
+    """2GiB -> 2147483648"""
+    read = re.fullmatch(r"(\d+(?:\.\d+)?) ?(\w+)", size)
+    if not read or read[2] not in _UNITS:
+        raise SpecError(f"--memory-limit {size}: is no size", expected="a number of MiB or GiB, such as 512MiB",
+                        received=size)  # fmt: skip
+    return int(float(read[1]) * _UNITS[read[2]])

@@ -6,14 +6,13 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from tfloom.feature_specs import staging
 from tfloom.feature_specs.errors import ArtefactError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.validation import load
@@ -157,33 +156,22 @@ class ExportDirectory:
 def whole_or_absent(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
     """A folder to write in, beside `path`, which becomes `path` on leaving and vanishes on an error.
 
+    What killed runs left beside `path` is removed first.
+
     Raises ArtefactError at once where `path` is there and is not to be overwritten, or where no folder can be.
     """
     path = Path(path)
+    staging.mend(path)
     if path.exists() and not overwrite:
         raise ArtefactError(f"{path}: is there already", expected="a new path, or --overwrite", received=str(path))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise no_folder(path, error) from None
-    staging.chmod(0o755)
-    try:
-        yield staging
-        replace(staging, path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def replace(staging: Path, path: Path) -> None:
-    """Rename a finished folder into place; an older one there steps aside first and is then removed."""
-    if path.exists():
-        older = Path(tempfile.mkdtemp(prefix=f".{path.name}-older-", dir=path.parent))
-        path.rename(older / path.name)
-        staging.rename(path)
-        shutil.rmtree(older)
-    else:
-        staging.rename(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(staging.beside(path))
+        except OSError as error:
+            raise no_folder(path, error) from None
+        yield folder
+        staging.publish(folder, path)
 
 
 def fingerprint(path: Path) -> str:

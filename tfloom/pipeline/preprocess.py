@@ -14,6 +14,8 @@ from typing import Any
 from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.feature_specs.staging import publish
+from tfloom.pipeline.progress import Report
 from tfloom.pipeline.resolve import resolve
 from tfloom.pipeline.sources import FORMATS, Data, Source, find
 
@@ -29,7 +31,9 @@ def preprocess(
     max_rejected: float = 0.01,
     examples: Form = "tfrecord",
     threads: int | None = None,
+    memory_limit: int = 1 << 30,
     beam_options: Sequence[str] = (),
+    report: Report | None = None,
 ) -> TransformOutput:
     """Materialise `data` and write the transform output `out`, whole or not at all.
 
@@ -40,7 +44,10 @@ def preprocess(
         `out`.
       examples: write the materialised rows as TFRecord of tf.Example, which trainers read, as Parquet, or as both.
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
+      memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
+        is more lies on disk.
       beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
+      report: called as rows are done, where it is not Beam that runs.
 
     Raises:
       SpecError, DataError, ArtefactError: in three parts; then nothing is written.
@@ -51,27 +58,34 @@ def preprocess(
         memory.mkdir()
         sources = find(data, memory)
         spec = resolve(spec, sources)
-        _run(spec, sources, staging, examples, threads or os.cpu_count() or 1, beam_options)
-        report = _report(spec, sources, staging)
+        _run(spec, sources, staging, examples, threads or os.cpu_count() or 1, memory_limit, beam_options, report)
+        made = _report(spec, sources, staging)
         _place(sources, staging / "rejected")
-        _check(report, staging, Path(out), max_rejected)
+        _check(made, staging, Path(out), max_rejected)
         shutil.rmtree(memory)
         shutil.rmtree(staging / "accounts")
         (staging / "feature_spec.json").write_text(spec.to_json())
-        write_json(staging / "report.json", report | {"fingerprint": fingerprint(staging)})
-    shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
+        write_json(staging / "report.json", made | {"fingerprint": fingerprint(staging)})
+        shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
     return TransformOutput.open(out)
 
 
 def _run(
-    spec: FeatureSpec, sources: Sequence[Source], staging: Path, examples: Form, threads: int, options: Sequence[str]
+    spec: FeatureSpec,
+    sources: Sequence[Source],
+    staging: Path,
+    examples: Form,
+    threads: int,
+    memory_limit: int,
+    options: Sequence[str],
+    report: Report | None,
 ) -> None:
     if not options:
         from tfloom.pipeline.engines import local
         from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
 
         try:
-            local.run(spec, sources, str(staging), threads, examples)
+            local.run(spec, sources, str(staging), threads, memory_limit, examples, report)
             return
         except UnknownAnalyzerError as error:
             shutil.rmtree(staging / "analysis")
@@ -134,8 +148,7 @@ def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: fl
         raise AssertionError(f"rows are lost: {rows}")
     if rows["rejected"] > max_rejected * rows["in"]:
         kept = _beside(out)
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(staging / "rejected", kept)
+        publish(staging / "rejected", kept)
         worst = "; ".join(f"{n} x {reason}" for reason, n in list(report["reasons"].items())[:3])
         raise DataError(
             f"{rows['rejected']} of {rows['in']} rows are rejected: {worst}",

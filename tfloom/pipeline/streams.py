@@ -35,6 +35,11 @@ def broken(stream: io.BufferedReader) -> str | None:
     return getattr(stream.raw, "broken", None)
 
 
+def consumed(stream: io.BufferedReader) -> int:
+    """How many bytes of the file what was read takes, or was decompressed of."""
+    return stream.raw.consumed if isinstance(stream.raw, _Decompressed) else stream.tell()
+
+
 class _Decompressed(io.RawIOBase):
     """Any number of compressed streams, one after the other; it ends where one of them is damaged or cut off."""
 
@@ -44,6 +49,11 @@ class _Decompressed(io.RawIOBase):
         self._name, self._decompressor = name, decompressor
         self._one: Any = None
         self._left = memoryview(b"")
+
+    @property
+    def consumed(self) -> int:
+        """Bytes of the file."""
+        return self._file.tell()
 
     def readable(self) -> bool:
         """As io.RawIOBase has it."""

@@ -14,8 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfloom.feature_specs import directories
 from tfloom.feature_specs.errors import ArtefactError
+from tfloom.feature_specs.staging import publish
 from tfloom.trainers.train_spec import EarlyStopping
 
 
@@ -69,7 +69,7 @@ def save(
     arrays = {f"{i:05d} {v.path}": np.asarray(v.value) for i, v in enumerate(variables(model, optimizer))}
     np.savez(staging / "variables.npz", **arrays)  # type: ignore[arg-type]
     (staging / "progress.json").write_text(json.dumps({"progress": asdict(progress), "history": list(history)}))
-    directories.replace(staging, folder)
+    publish(staging, folder)
 
 
 def restore(folder: Path, model: keras.Model, optimizer: keras.Optimizer | None = None) -> tuple[Progress, list[Any]]:

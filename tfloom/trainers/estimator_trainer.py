@@ -20,9 +20,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfloom.feature_specs import discovery
+from tfloom.feature_specs import discovery, staging
 from tfloom.feature_specs.column import Column
-from tfloom.feature_specs.directories import WEIGHT, ModelDirectory, TransformOutput, replace, write_json
+from tfloom.feature_specs.directories import WEIGHT, ModelDirectory, TransformOutput, write_json
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.table_column import variables
@@ -149,7 +149,7 @@ class _Run:
         value = row.get("eval", {}).get(metric)
         self.progress = self.progress.after_epoch(value, more_is_better, self.spec.early_stopping)
         if self.progress.is_best:
-            replace(exported, self.checkpoints / "best")
+            staging.publish(exported, self.checkpoints / "best")
         shutil.rmtree(exported.parent)
         return row | {"seconds": round(time.perf_counter() - began, 3)}
 
@@ -186,15 +186,15 @@ class _Run:
 
     def _export(self, estimator: Any) -> Path:
         """The SavedModel over materialised columns, alone in a folder beside its place."""
-        staging = self.checkpoints / ".export"
-        shutil.rmtree(staging, ignore_errors=True)
+        folder = self.checkpoints / ".export"
+        shutil.rmtree(folder, ignore_errors=True)
         signature = fed(inputs.signature(self.output.spec.model_inputs), self.columns, self.output.spec)
 
         def receiver() -> Any:
             tensors = {name: tf.compat.v1.placeholder(one.dtype, one.shape, name) for name, one in signature.items()}
             return load_estimator().export.ServingInputReceiver(self._read(tensors), tensors)
 
-        return Path(os.fsdecode(estimator.export_saved_model(str(staging), receiver)))
+        return Path(os.fsdecode(estimator.export_saved_model(str(folder), receiver)))
 
 
 class _Losses(tf.compat.v1.train.SessionRunHook):

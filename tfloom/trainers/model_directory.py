@@ -10,7 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, no_folder, replace, write_json
+from tfloom.feature_specs import staging
+from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, no_folder, write_json
 from tfloom.feature_specs.errors import ArtefactError
 from tfloom.feature_specs.validation import load
 from tfloom.trainers.train_spec import TrainSpec
@@ -65,5 +66,5 @@ def log_epoch(folder: Path, row: Mapping[str, Any]) -> None:
 
 def publish(folder: Path, out: Path) -> ModelDirectory:
     """Rename the finished folder into place."""
-    replace(folder, out)
+    staging.publish(folder, out)
     return ModelDirectory.open(out)

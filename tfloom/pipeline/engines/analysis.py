@@ -39,6 +39,8 @@ from tensorflow_transform.saved import saved_transform_io_v2
 from tensorflow_transform.tf_metadata import metadata_io
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 
+from tfloom.pipeline.engines.counts import Counted, Pair, Pairs, Room, Tally, ranked, totals
+
 Values = Mapping[str, np.ndarray]
 """What a phase's graph makes of a chunk, by the name of the tensor."""
 
@@ -93,25 +95,6 @@ class CombinedPerKey(Combined):
         for key, one in later.items():
             state[key] = self.combiner.merge_accumulators([state[key], one]) if key in state else one
         return state
-
-
-@dataclass(frozen=True)
-class Counted:
-    """How often each entry of a vocabulary occurs, or the sum of its weights, the second tensor.
-
-    A state is entries and their counts, int64 or float64; an entry may stand there more than once.
-    """
-
-    keys: tuple[str, ...]
-
-    def state(self, values: Values) -> tuple[pa.Array, np.ndarray]:
-        """Of a chunk."""
-        entries, *weights = (values[key] for key in self.keys)
-        return _summed(_arrow(entries), weights[0].astype(np.float64) if weights else None)
-
-    def merged(self, state: tuple[pa.Array, np.ndarray], later: tuple[pa.Array, np.ndarray]) -> Any:
-        """Of both."""
-        return _summed(pa.concat_arrays([state[0], later[0]]), np.concatenate([state[1], later[1]]))
 
 
 @dataclass(frozen=True)
@@ -205,8 +188,12 @@ Run = Callable[[Phase], list[Any]]
 """Passes over the data: gives the merged states of all chunks."""
 
 
-def analyze(preprocessing_fn: Callable[..., Any], adapter: TensorAdapterConfig, folder: str, run: Run) -> None:
+def analyze(
+    preprocessing_fn: Callable[..., Any], adapter: TensorAdapterConfig, folder: str, memory: int, run: Run
+) -> None:
     """Learn what a preprocessing_fn asks for; write transform_fn and transformed_metadata into `folder`, as Beam does.
+
+    memory: bytes that vocabularies may take while they are counted; what is more lies in `folder`.
 
     Raises:
       UnknownAnalyzerError: before any pass, where only Beam can.
@@ -228,7 +215,7 @@ def analyze(preprocessing_fn: Callable[..., Any], adapter: TensorAdapterConfig, 
             return None
         return (trace(replaced) if bindings else first).of(node.operation_def.output_signature, adapter)
 
-    walk = _Walk([*aside, transform_fn], scratch, made, run)
+    walk = _Walk([*aside, transform_fn], scratch, memory, made, run)
     for one in (*aside, transform_fn):
         walk.value(one)
     if asset_map:
@@ -300,14 +287,21 @@ class _Walk:
     """The operations of an analysis, each evaluated once, after those that it reads."""
 
     def __init__(
-        self, roots: Iterable[Any], scratch: str, made: Callable[[Any, Sequence[Any]], Graph | None], run: Run
+        self,
+        roots: Iterable[Any],
+        scratch: str,
+        memory: int,
+        made: Callable[[Any, Sequence[Any]], Graph | None],
+        run: Run,
     ) -> None:
-        self.scratch, self.made, self.run = scratch, made, run
+        self.made, self.run = made, run
         self.operations = list(dict.fromkeys(node for root in roots for node in _upstream(root)))
+        vocabularies = sum(type(n.operation_def) is analyzer_nodes.VocabularyAccumulate for n in self.operations)
+        self.room = Room.shared(memory, vocabularies, scratch)
         self.values: dict[Any, tuple[Any, ...]] = {}
         for node in self.operations:
             one = type(node.operation_def)
-            if one not in _KNOWN and one not in _ACCUMULATORS and one not in _OF_DATA:
+            if not any(one in known for known in (_KNOWN, _ACCUMULATORS, _OF_VOCABULARIES, _OF_DATA)):
                 raise UnknownAnalyzerError(one.__name__)
             if one is analyzer_nodes.VocabularyOrderAndWrite and node.operation_def.file_format != "text":
                 raise UnknownAnalyzerError(f"a vocabulary in {node.operation_def.file_format}")
@@ -327,8 +321,8 @@ class _Walk:
         inputs = [self.value(one) for one in node.inputs]
         if isinstance(operation, beam_nodes.CreateSavedModel):
             self.values[node] = (self.made(node, inputs),)
-        elif isinstance(operation, analyzer_nodes.VocabularyOrderAndWrite):
-            self.values[node] = (_written(operation, self.scratch, *inputs),)
+        elif type(operation) in _OF_VOCABULARIES:
+            self.values[node] = (_OF_VOCABULARIES[type(operation)](operation, self.room, *inputs),)
         else:
             made = _KNOWN[type(operation)](operation, *inputs)
             self.values[node] = made if operation.num_outputs > 1 else (made,)
@@ -336,7 +330,7 @@ class _Walk:
     def _pass(self, applied: Any) -> None:
         """Evaluate everything that accumulates over one saved graph."""
         nodes_ = [n for n in self.operations if type(n.operation_def) in _ACCUMULATORS and _source(n) is applied]
-        accumulators = [_ACCUMULATORS[type(n.operation_def)](n.operation_def, _keys(n)) for n in nodes_]
+        accumulators = [_ACCUMULATORS[type(n.operation_def)](n.operation_def, _keys(n), self.room) for n in nodes_]
         phase = Phase(self.value(applied.inputs[0]), tuple(one for several in accumulators for one in several))
         states = iter(self.run(phase))
         for node, several in zip(nodes_, accumulators, strict=True):
@@ -378,32 +372,29 @@ def _keys(node: Any) -> tuple[str, ...]:
     return () if extracted is None else extracted.keys
 
 
-def _packed(operation: Any, keys: tuple[str, ...]) -> list[Accumulator]:
+def _packed(operation: Any, keys: tuple[str, ...], room: Room) -> list[Accumulator]:
     return [Combined(one.combiner, one.keys) for one in operation.combiners]
 
 
-def _vocabulary(operation: Any, keys: tuple[str, ...]) -> list[Accumulator]:
+def _vocabulary(operation: Any, keys: tuple[str, ...], room: Room) -> list[Accumulator]:
     order, orders = operation.vocab_ordering_type, analyzer_impls._VocabOrderingType
     if order in (orders.FREQUENCY, orders.WEIGHTED_FREQUENCY):
-        return [Counted(keys)]
+        return [Counted(keys, room)]
     if order in (orders.MUTUAL_INFORMATION, orders.WEIGHTED_MUTUAL_INFORMATION):
         return [Informed(keys, order == orders.WEIGHTED_MUTUAL_INFORMATION)]
     raise UnknownAnalyzerError(f"a vocabulary by {order}")
 
 
-_ACCUMULATORS: dict[type, Callable[[Any, tuple[str, ...]], list[Accumulator]]] = {
+_ACCUMULATORS: dict[type, Callable[[Any, tuple[str, ...], Room], list[Accumulator]]] = {
     analyzer_nodes.PackedCombineAccumulate: _packed,
-    analyzer_nodes.CacheableCombineAccumulate: lambda operation, keys: [Combined(operation.combiner, keys)],
-    analyzer_nodes.CacheableCombinePerKeyAccumulate: lambda operation, keys: [CombinedPerKey(operation.combiner, keys)],
+    analyzer_nodes.CacheableCombineAccumulate: lambda operation, keys, _: [Combined(operation.combiner, keys)],
+    analyzer_nodes.CacheableCombinePerKeyAccumulate: lambda operation, keys, _: [
+        CombinedPerKey(operation.combiner, keys)
+    ],
     analyzer_nodes.VocabularyAccumulate: _vocabulary,
 }
 
-_OF_DATA = (
-    beam_nodes.ApplySavedModel,
-    beam_nodes.ExtractInputForSavedModel,
-    beam_nodes.CreateSavedModel,
-    analyzer_nodes.VocabularyOrderAndWrite,
-)
+_OF_DATA = (beam_nodes.ApplySavedModel, beam_nodes.ExtractInputForSavedModel, beam_nodes.CreateSavedModel)
 """Those that are evaluated in another way."""
 
 
@@ -432,14 +423,10 @@ def _formatted_large(operation: Any, outputs: Mapping[Any, Any]) -> list[tuple[A
     return [(text(",".join(map(text, value))), key) for key, value in outputs.items()]
 
 
-Counts = list[tuple[Any, Any]]
-"""(count, entry) of a vocabulary; of one by mutual information ((information, count), entry)."""
-
-
-def _vocabulary_counts(operation: Any, state: Any) -> Counts:
-    if not isinstance(state, dict):
-        entries, counts = state
-        return list(zip(counts.tolist(), entries.to_pylist(), strict=True))
+def _vocabulary_totals(operation: Any, room: Room, state: Any) -> Pairs | list[Pair]:
+    """(count, entry) pairs; of a vocabulary by mutual information ((information, count), entry)."""
+    if isinstance(state, Tally):
+        return totals(state, room)
     # In float32, as what Beam's combiner gives out: so close a tie is one there too.
     combiner = analyzer_impls._WeightedMeanCombineFn(output_shape=(None,), compute_weighted=_is_weighted(operation))
     state = {entry: combiner.extract_output(one) for entry, one in state.items()}
@@ -465,50 +452,75 @@ def _is_weighted(operation: Any) -> bool:
     return bool(operation.vocab_ordering_type == order)
 
 
-def _pruned(operation: Any, counts: Counts) -> Counts:
-    text = operation.input_dtype == tf.string.name
+@dataclass(frozen=True)
+class _Rule:
+    """Which entries of a vocabulary are kept: the `top_k` largest of those that pass; with a key_fn, of each key."""
 
-    def kept(top_k: int | None, frequency: float, information: float, key_fn: Any) -> Iterator[tuple[Any, Any]]:
-        single = []
-        for value, entry in counts:
-            told, often = value if isinstance(value, tuple) else (float("inf"), value)
-            if (frequency > 0 or information > float("-inf")) and not (often >= frequency and told >= information):
-                continue
-            shown = entry if text else tf.compat.as_bytes(tf.compat.as_str_any(entry))
-            single.append((value[0] if isinstance(value, tuple) else value, shown))
-        if top_k is None:
-            yield from single
-            return
-        by_key: dict[Any, Counts] = {}
-        for pair in single:
-            by_key.setdefault(key_fn(pair[1]) if key_fn else None, []).append(pair)
-        for several in by_key.values():
-            yield from heapq.nlargest(top_k, several)
+    top_k: int | None
+    frequency: float
+    information: float
+    key_fn: Callable[[Any], Any] | None = None
 
+    def passes(self, often: float, information: float) -> bool:
+        if self.frequency <= 0 and self.information == float("-inf"):
+            return True
+        return often >= self.frequency and information >= self.information
+
+
+def _pruned(operation: Any, room: Room, pairs: Iterable[Pair]) -> Pairs:
     one = operation
-    result = list(kept(one.top_k, one.frequency_threshold or 0, one.informativeness_threshold, None))
+    rules = [_Rule(one.top_k, one.frequency_threshold or 0, one.informativeness_threshold)]
     if one.key_fn:
-        result += kept(
-            one.coverage_top_k,
-            one.coverage_frequency_threshold or 0,
-            one.coverage_informativeness_threshold,
-            one.key_fn,
+        rules.append(
+            _Rule(
+                one.coverage_top_k,
+                one.coverage_frequency_threshold or 0,
+                one.coverage_informativeness_threshold,
+                one.key_fn,
+            )
         )
-    return list(dict.fromkeys(result))
+    return ranked(_kept(rules, operation.input_dtype == tf.string.name, pairs), room)
 
 
-def _written(operation: Any, folder: str, counts: Counts, reserved: Any = None) -> np.ndarray:
+def _kept(rules: list[_Rule], text: bool, pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """Those that a rule keeps, each once, in any order."""
+    largest: dict[Any, list[tuple[Pair, bool]]] = {}
+    for value, entry in pairs:
+        information, often = value if isinstance(value, tuple) else (float("inf"), value)
+        shown = entry if text else tf.compat.as_bytes(tf.compat.as_str_any(entry))
+        pair = value[0] if isinstance(value, tuple) else value, shown
+        passed = [rule for rule in rules if rule.passes(often, information)]
+        kept = any(rule.top_k is None for rule in passed)
+        if kept:
+            yield pair
+        for rule in passed:
+            if rule.top_k is not None:
+                heap = largest.setdefault((rule, rule.key_fn and rule.key_fn(pair[1])), [])
+                if len(heap) < rule.top_k:
+                    heapq.heappush(heap, (pair, kept))
+                else:
+                    heapq.heappushpop(heap, (pair, kept))
+    yield from dict.fromkeys(pair for heap in largest.values() for pair, kept in heap if not kept)
+
+
+def _written(operation: Any, room: Room, pairs: Pairs, reserved: Any = None) -> np.ndarray:
     """Write a vocabulary; the path of the file."""
     if operation.fingerprint_shuffle:
         raise UnknownAnalyzerError("a shuffled vocabulary")
-    counts = analyzer_impls.maybe_add_empty_vocabulary_dummy(sorted(counts, reverse=True), operation.input_dtype)
-    path = os.path.join(folder, operation.vocab_filename)
-    with tf.io.gfile.GFile(path, "wb") as file:
-        for count, entry in counts:
+    path = os.path.join(room.folder, operation.vocab_filename)
+    with open(path, "wb") as file:
+        for count, entry in analyzer_impls.maybe_add_empty_vocabulary_dummy(pairs, operation.input_dtype):
             shown = analyzer_impls._count_and_token_to_bytes(count, entry) if operation.store_frequency else entry
             file.write(tf.compat.as_bytes(shown) + b"\n")
     return np.array(path)
 
+
+_OF_VOCABULARIES: dict[type, Callable[..., Any]] = {
+    analyzer_nodes.VocabularyMerge: _vocabulary_totals,
+    analyzer_nodes.VocabularyPrune: _pruned,
+    analyzer_nodes.VocabularyOrderAndWrite: _written,
+}
+"""Those of which more may come than memory has room for."""
 
 _KNOWN: dict[type, Callable[..., Any]] = {
     beam_nodes.CreateTensorBinding: lambda operation, value: impl._TensorBinding(
@@ -529,23 +541,9 @@ _KNOWN: dict[type, Callable[..., Any]] = {
     ),
     analyzer_nodes.ExtractCombineMergeOutputs: lambda operation, outputs: _of_several(operation, outputs),
     analyzer_nodes.ExtractPackedCombineMergeOutputs: lambda operation, outputs: _of_several(operation, outputs),
-    analyzer_nodes.VocabularyMerge: _vocabulary_counts,
-    analyzer_nodes.VocabularyCount: lambda operation, counts: np.int64(max(len(counts), 1)),
-    analyzer_nodes.VocabularyPrune: _pruned,
+    analyzer_nodes.VocabularyCount: lambda operation, pairs: np.int64(max(len(pairs), 1)),
 }
 
 
 def _of_several(operation: Any, outputs: Any) -> Any:
     return tuple(outputs) if operation.num_outputs > 1 else outputs[0]
-
-
-def _arrow(values: np.ndarray) -> pa.Array:
-    return pa.array(values, pa.binary() if values.dtype == object else None)
-
-
-def _summed(entries: pa.Array, counts: np.ndarray | None) -> tuple[pa.Array, np.ndarray]:
-    """Each entry once, with the sum of its counts, or of 1 where there are none, taken in order."""
-    encoded = entries.dictionary_encode()
-    places = encoded.indices.to_numpy()
-    sums = np.bincount(places, counts, minlength=len(encoded.dictionary))
-    return encoded.dictionary, sums.astype(np.int64 if counts is None else counts.dtype)

@@ -21,11 +21,12 @@ import tensorflow_transform as tft
 from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS
-from tfloom.pipeline import learning
+from tfloom.pipeline import learning, progress
 from tfloom.pipeline.engines.analysis import Graph, Phase, analyze, to_arrow
 from tfloom.pipeline.graph_inputs import adapter_config, passing
 from tfloom.pipeline.ingest import ingest
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
+from tfloom.pipeline.progress import Report
 from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
 from tfloom.pipeline.sources import Chunk, Source, chunks
 
@@ -33,8 +34,18 @@ One = TypeVar("One")
 Other = TypeVar("Other")
 
 
-def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int, form: Form) -> None:
+def run(
+    spec: FeatureSpec,
+    sources: Sequence[Source],
+    folder: str,
+    threads: int,
+    memory_limit: int,
+    form: Form,
+    report: Report | None = None,
+) -> None:
     """Materialise `sources` by a resolved spec into `folder`: transform_fn, examples, accounts, rejected.
+
+    memory_limit: bytes that the vocabularies may take while they are counted. report: is told how far the run has come.
 
     Raises:
       UnknownAnalyzerError: before any row is read, where only Beam can learn what the spec asks for.
@@ -42,8 +53,8 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int,
     for name in ("examples", "accounts", "rejected", "parsed"):
         os.makedirs(f"{folder}/{name}", exist_ok=True)
     config, names = adapter_config(spec), passing(spec)
-    parsed = _Parsed(spec, sources, folder)
-    analyze(preprocessing_fn(spec), config, folder, lambda phase: parsed.passed(phase, threads))
+    parsed = _Parsed(spec, sources, folder, report)
+    analyze(preprocessing_fn(spec), config, folder, memory_limit, lambda phase: parsed.passed(phase, threads))
     graph = Graph.loaded(f"{folder}/transform_fn", config)
     convert = to_arrow(tft.TFTransformOutput(folder).transformed_metadata.schema)
 
@@ -54,8 +65,10 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int,
             made = made.append_column(name, rows.column(name))
         write_examples(made, f"{folder}/examples", form)
 
-    for _ in in_order(transform, parsed.files(threads), threads):
-        pass
+    files = parsed.files(threads)
+    done = progress.phase(report, "transforming", sum(files.values()))
+    for rows, _ in zip(files.values(), in_order(transform, files, threads), strict=True):
+        done(rows)
     shutil.rmtree(f"{folder}/parsed")
 
 
@@ -81,44 +94,55 @@ def in_order(work: Callable[[One], Other], items: Iterable[One], threads: int) -
 class _Parsed:
     """The parsed rows of all chunks, a file each: they are read and ingested in the first pass that asks for them."""
 
-    def __init__(self, spec: FeatureSpec, sources: Sequence[Source], folder: str) -> None:
-        self.spec, self.sources, self.folder = spec, sources, folder
-        self._files: list[str] | None = None
+    def __init__(self, spec: FeatureSpec, sources: Sequence[Source], folder: str, report: Report | None) -> None:
+        self.spec, self.sources, self.folder, self.report = spec, sources, folder, report
+        self._files: dict[str, int] | None = None
+        self._passes = 0
 
-    def files(self, threads: int) -> list[str]:
-        """Their paths, in the order of the data."""
+    def files(self, threads: int) -> dict[str, int]:
+        """Their paths, in the order of the data, and how many rows each has."""
         if self._files is None:
-            self._files = [path for path in in_order(self._write, self._chunks(), threads) if path is not None]
+            self._files = {}
+            done = progress.phase(self.report, "reading", progress.about(self.sources))
+            for read, path, rows in in_order(self._write, self._chunks(), threads):
+                done(read)
+                if path is not None:
+                    self._files[path] = rows
         return self._files
 
     def passed(self, phase: Phase, threads: int) -> list[Any]:
         """The states of all training rows."""
+        files = self.files(threads)
+        self._passes += 1
+        name = "learning" if self._passes == 1 else f"learning, pass {self._passes}"
+        done = progress.phase(self.report, name, sum(files.values()))
 
         def of_chunk(path: str) -> list[Any] | None:
             rows = _train(path)
             return phase.states(rows) if rows.num_rows else None
 
         states = None
-        for one in in_order(of_chunk, self.files(threads), threads):
+        for rows, one in zip(files.values(), in_order(of_chunk, files, threads), strict=True):
             if one is not None:
                 states = phase.merged(states, one)
+            done(rows)
         # Without any row something is learned all the same; that there was none is told when all rows are counted.
         return states or phase.states(pa.RecordBatch.from_pylist([], phase.graph.schema))
 
     def _chunks(self) -> Iterator[Chunk]:
         return (chunk for one in self.sources for chunk in chunks(one, self.spec.columns_read, self.spec.chunk_rows))
 
-    def _write(self, chunk: Chunk) -> str | None:
-        """Ingest a chunk and write what became of it; the path of its parsed rows, if any are left."""
+    def _write(self, chunk: Chunk) -> tuple[int, str | None, int]:
+        """Ingest a chunk and write what became of it: how many rows, the path of the parsed ones, how many they are."""
         done = ingest(self.spec, chunk)
         write_account(chunk, done, self.folder)
         if not done.rows.num_rows:
-            return None
+            return chunk.rows.num_rows, None, 0
         rows = learning.added(self.spec, done.rows.append_column(PLACE, place(done.splits, chunk)))
         path = f"{self.folder}/parsed/{chunk.source.index:05d}-{chunk.number:05d}.arrow"
         with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
             writer.write_batch(rows)
-        return path
+        return chunk.rows.num_rows, path, rows.num_rows
 
 
 def _read(path: str) -> pa.RecordBatch:
