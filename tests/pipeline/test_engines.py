@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,6 @@ from tests.feature_specs.columns.more_rows import with_more_rows
 from tfloom.feature_specs import discovery
 from tfloom.feature_specs.spec import KINDS, FeatureSpec
 from tfloom.pipeline.engines import analysis
-from tfloom.pipeline.engines.local import in_order
 from tfloom.pipeline.preprocess import preprocess
 
 ROWS = 700
@@ -101,21 +99,3 @@ def test_what_it_does_not_know_goes_to_beam(monkeypatch, tmp_path, caplog):
     assert "the local engine does not know VocabularyPrune: Beam runs the job" in caplog.text
     monkeypatch.undo()
     assert told == files(preprocess(spec, {None: rows}, tmp_path / "local"))
-
-
-def test_in_order_whoever_is_first():
-    def work(item):
-        time.sleep(0.02 if item % 3 == 0 else 0)
-        return item
-
-    assert list(in_order(work, range(20), 4)) == list(range(20))
-
-
-def test_an_error_of_a_thread_is_raised():
-    def work(item):
-        if item == 3:
-            raise ValueError("item 3")
-        return item
-
-    with pytest.raises(ValueError, match="item 3"):
-        list(in_order(work, range(1000), 2))

@@ -57,8 +57,9 @@ def preprocess(
         memory = staging / "memory"
         memory.mkdir()
         sources = find(data, memory)
-        spec = resolve(spec, sources)
-        _run(spec, sources, staging, examples, threads or os.cpu_count() or 1, memory_limit, beam_options, report)
+        threads = threads or os.cpu_count() or 1
+        spec = resolve(spec, sources, threads)
+        _run(spec, sources, staging, examples, threads, memory_limit, beam_options, report)
         made = _report(spec, sources, staging)
         _place(sources, staging / "rejected")
         _check(made, staging, Path(out), max_rejected)

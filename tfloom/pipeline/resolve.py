@@ -14,7 +14,8 @@ from tfloom.feature_specs.errors import DataError, SpecError, nearest
 from tfloom.feature_specs.inputs import Input
 from tfloom.feature_specs.numbers import is_missing, is_text, numbers
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.pipeline.sources import Source, chunks, schema
+from tfloom.pipeline.in_order import in_order
+from tfloom.pipeline.sources import Chunk, Source, chunks, schema
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Seen:
     """Whether every float is a whole number."""
 
 
-def resolve(spec: FeatureSpec, sources: Sequence[Source]) -> FeatureSpec:
+def resolve(spec: FeatureSpec, sources: Sequence[Source], threads: int = 1) -> FeatureSpec:
     """The spec with every input's dtype, multi_valued and optional said.
 
     Raises:
@@ -37,7 +38,7 @@ def resolve(spec: FeatureSpec, sources: Sequence[Source]) -> FeatureSpec:
     check_columns(spec, sources)
     said = {name: spec.inputs.get(name, Input()) for name in spec.input_names}
     open_ones = [name for name, i in said.items() if i.dtype is None or i.optional is None]
-    seen = look(sources, open_ones)
+    seen = look(sources, open_ones, threads)
     lists = {field.name for source in sources for field in schema(source) if pa.types.is_list(field.type)}
     inputs = {name: _resolved(spec, name, said[name], seen.get(name), name in lists) for name in said}
     for column in spec.columns:
@@ -71,37 +72,37 @@ def _check_kind(spec: FeatureSpec, source: Source, name: str, kind: pa.DataType)
                         expected="a value a row, or a list of values", received=str(kind))  # fmt: skip
 
 
-def look(sources: Sequence[Source], names: Sequence[str]) -> dict[str, Seen]:
+def look(sources: Sequence[Source], names: Sequence[str], threads: int = 1) -> dict[str, Seen]:
     """Read every source once and say what these columns, where it has them, hold."""
     seen: dict[str, Seen] = {}
     for source in sources:
         found = schema(source).names if names else ()
         here = [name for name in names if name in found]
-        if not here:
-            continue
-        if source.format == "parquet" and (quick := _from_parquet(source, here)) is not None:
-            for name, one in quick.items():
-                seen[name] = _both(seen.get(name), one)
-            continue
-        for chunk in chunks(source, here):
-            rows = chunk.sound
-            for name in here:
-                seen[name] = _both(seen.get(name), _of(rows.column(name)))
+        told = _from_parquet(source, here) if source.format == "parquet" else {}
+        left = [name for name in here if name not in told]
+        for one in (told, *in_order(_of_chunk, chunks(source, left), threads)) if left else (told,):
+            for name, held in one.items():
+                seen[name] = _both(seen.get(name), held)
     return seen
 
 
-def _from_parquet(source: Source, names: Sequence[str]) -> dict[str, Seen] | None:
-    """From the file's own schema and statistics; None where these do not say enough."""
+def _of_chunk(chunk: Chunk) -> dict[str, Seen]:
+    rows = chunk.sound
+    return {name: _of(rows.column(name)) for name in rows.schema.names}
+
+
+def _from_parquet(source: Source, names: Sequence[str]) -> dict[str, Seen]:
+    """Of those columns of which the file's own schema and statistics say enough."""
     with pq.ParquetFile(source.path) as file:
         metadata, result = file.metadata, {}
         for name in names:
             kind = file.schema_arrow.field(name).type
             if pa.types.is_nested(kind) or pa.types.is_dictionary(kind) or pa.types.is_floating(kind) or is_text(kind):
-                return None
+                continue
             index = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == name)
             groups = [metadata.row_group(g).column(index) for g in range(metadata.num_row_groups)]
             if not all(g.is_stats_set and g.statistics.has_null_count for g in groups):
-                return None
+                continue
             result[name] = Seen(_dtype(kind), any(g.statistics.null_count for g in groups))
         return result
 

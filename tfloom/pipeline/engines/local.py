@@ -7,12 +7,10 @@ side, but their states are merged in the order of the data: what is learned does
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,14 +22,12 @@ from tfloom.feature_specs.split import SPLITS
 from tfloom.pipeline import learning, progress
 from tfloom.pipeline.engines.analysis import Graph, Phase, analyze, to_arrow
 from tfloom.pipeline.graph_inputs import adapter_config, passing
+from tfloom.pipeline.in_order import in_order
 from tfloom.pipeline.ingest import ingest
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
 from tfloom.pipeline.progress import Report
 from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
 from tfloom.pipeline.sources import Chunk, Source, chunks
-
-One = TypeVar("One")
-Other = TypeVar("Other")
 
 
 def run(
@@ -70,25 +66,6 @@ def run(
     for rows, _ in zip(files.values(), in_order(transform, files, threads), strict=True):
         done(rows)
     shutil.rmtree(f"{folder}/parsed")
-
-
-def in_order(work: Callable[[One], Other], items: Iterable[One], threads: int) -> Iterator[Other]:
-    """`work` of each item, in the order of the items; `threads` of them at once, and few more in memory."""
-    if threads == 1:
-        yield from map(work, items)
-        return
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        waiting: collections.deque[concurrent.futures.Future[Other]] = collections.deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for one in waiting:
-                one.cancel()
 
 
 class _Parsed:
