@@ -2,6 +2,8 @@
 
 import importlib
 import logging
+import threading
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +14,7 @@ from tests.feature_specs.columns.materialised import union
 from tests.feature_specs.columns.more_rows import with_more_rows
 from tfloom.feature_specs import discovery
 from tfloom.feature_specs.spec import KINDS, FeatureSpec
-from tfloom.pipeline.engines import analysis
+from tfloom.pipeline.engines import analysis, local
 from tfloom.pipeline.preprocess import preprocess
 
 ROWS = 700
@@ -99,3 +101,27 @@ def test_what_it_does_not_know_goes_to_beam(monkeypatch, tmp_path, caplog):
     assert "the local engine does not know VocabularyPrune: Beam runs the job" in caplog.text
     monkeypatch.undo()
     assert told == files(preprocess(spec, {None: rows}, tmp_path / "local"))
+
+
+def test_reading_ends_where_the_graph_fails(monkeypatch, tmp_path):
+    """The rows are read while the graph is traced."""
+    begun, read = threading.Event(), []
+
+    def analyze(*_):
+        assert begun.wait(30)
+        raise ValueError("no graph")
+
+    def ingest(spec, chunk, of=local.ingest):
+        read.append(chunk.number)
+        begun.set()
+        time.sleep(0.05)
+        return of(spec, chunk)
+
+    monkeypatch.setattr("tfloom.pipeline.sources.CHUNK_ROWS", 1)
+    monkeypatch.setattr(local, "analyze", analyze)
+    monkeypatch.setattr(local, "ingest", ingest)
+    spec = FeatureSpec.model_validate({"columns": [{"name": "x", "kind": "numeric"}]})
+    with pytest.raises(ValueError, match="no graph"):
+        preprocess(spec, {None: pa.table({"x": [1.0] * 200})}, tmp_path / "out", threads=2)
+    assert 0 < len(read) < 100
+    assert [*tmp_path.iterdir()] == []

@@ -7,6 +7,8 @@ side, but their states are merged in the order of the data: what is learned does
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -44,24 +46,25 @@ def run(
     memory_limit: bytes that the vocabularies may take while they are counted. report: is told how far the run has come.
 
     Raises:
-      UnknownAnalyzerError: before any row is read, where only Beam can learn what the spec asks for.
+      UnknownAnalyzerError: where only Beam can learn what the spec asks for, before anything is learned.
     """
     for name in ("examples", "accounts", "rejected", "parsed"):
         os.makedirs(f"{folder}/{name}", exist_ok=True)
     config, names = adapter_config(spec), passing(spec)
-    parsed = _Parsed(spec, sources, folder, report)
-    analyze(preprocessing_fn(spec), config, folder, memory_limit, lambda phase: parsed.passed(phase, threads))
+    parsed = _Parsed(spec, sources, folder, threads, report)
+    with parsed.being_read():
+        analyze(preprocessing_fn(spec), config, folder, memory_limit, parsed.passed)
     graph = Graph.loaded(f"{folder}/transform_fn", config)
     convert = to_arrow(tft.TFTransformOutput(folder).transformed_metadata.schema)
 
     def transform(path: str) -> None:
-        rows = _read(path)
+        rows = _rows(path)
         made = convert(graph(rows))
         for name in names:
             made = made.append_column(name, rows.column(name))
         write_examples(made, f"{folder}/examples", form)
 
-    files = parsed.files(threads)
+    files = parsed.files()
     done = progress.phase(report, "transforming", sum(files.values()))
     for rows, _ in zip(files.values(), in_order(transform, files, threads), strict=True):
         done(rows)
@@ -69,27 +72,49 @@ def run(
 
 
 class _Parsed:
-    """The parsed rows of all chunks, a file each: they are read and ingested in the first pass that asks for them."""
+    """The parsed rows of all chunks, a file each: they are read and ingested once."""
 
-    def __init__(self, spec: FeatureSpec, sources: Sequence[Source], folder: str, report: Report | None) -> None:
-        self.spec, self.sources, self.folder, self.report = spec, sources, folder, report
+    def __init__(
+        self, spec: FeatureSpec, sources: Sequence[Source], folder: str, threads: int, report: Report | None
+    ) -> None:
+        self.spec, self.sources, self.folder, self.threads, self.report = spec, sources, folder, threads, report
+        self._reading: concurrent.futures.Future[dict[str, int]] | None = None
         self._files: dict[str, int] | None = None
+        self._given_up = False
         self._passes = 0
 
-    def files(self, threads: int) -> dict[str, int]:
+    @contextlib.contextmanager
+    def being_read(self) -> Iterator[None]:
+        """Read them while the graph is traced, which takes seconds of one thread; what fails is raised by `files`."""
+        if self.threads == 1:
+            yield
+            return
+        with concurrent.futures.ThreadPoolExecutor(1) as aside:
+            self._reading = aside.submit(self._read)
+            try:
+                yield
+            except BaseException:
+                self._given_up = True
+                raise
+
+    def files(self) -> dict[str, int]:
         """Their paths, in the order of the data, and how many rows each has."""
         if self._files is None:
-            self._files = {}
-            done = progress.phase(self.report, "reading", progress.about(self.sources))
-            for read, path, rows in in_order(self._write, self._chunks(), threads):
-                done(read)
-                if path is not None:
-                    self._files[path] = rows
+            self._files = self._reading.result() if self._reading else self._read()
         return self._files
 
-    def passed(self, phase: Phase, threads: int) -> list[Any]:
+    def _read(self) -> dict[str, int]:
+        files: dict[str, int] = {}
+        done = progress.phase(self.report, "reading", progress.about(self.sources))
+        for read, path, rows in in_order(self._write, self._chunks(), self.threads):
+            done(read)
+            if path is not None:
+                files[path] = rows
+        return files
+
+    def passed(self, phase: Phase) -> list[Any]:
         """The states of all training rows."""
-        files = self.files(threads)
+        files = self.files()
         self._passes += 1
         name = "learning" if self._passes == 1 else f"learning, pass {self._passes}"
         done = progress.phase(self.report, name, sum(files.values()))
@@ -99,7 +124,7 @@ class _Parsed:
             return phase.states(rows) if rows.num_rows else None
 
         states = None
-        for rows, one in zip(files.values(), in_order(of_chunk, files, threads), strict=True):
+        for rows, one in zip(files.values(), in_order(of_chunk, files, self.threads), strict=True):
             if one is not None:
                 states = phase.merged(states, one)
             done(rows)
@@ -107,7 +132,11 @@ class _Parsed:
         return states or phase.states(pa.RecordBatch.from_pylist([], phase.graph.schema))
 
     def _chunks(self) -> Iterator[Chunk]:
-        return (chunk for one in self.sources for chunk in chunks(one, self.spec.columns_read, self.spec.chunk_rows))
+        for one in self.sources:
+            for chunk in chunks(one, self.spec.columns_read, self.spec.chunk_rows):
+                if self._given_up:
+                    return
+                yield chunk
 
     def _write(self, chunk: Chunk) -> tuple[int, str | None, int]:
         """Ingest a chunk and write what became of it: how many rows, the path of the parsed ones, how many they are."""
@@ -122,13 +151,13 @@ class _Parsed:
         return chunk.rows.num_rows, path, rows.num_rows
 
 
-def _read(path: str) -> pa.RecordBatch:
+def _rows(path: str) -> pa.RecordBatch:
     with pa.memory_map(path) as file:
         return pa.ipc.open_file(file).get_batch(0)
 
 
 def _train(path: str) -> pa.RecordBatch:
     """Those of the training split."""
-    rows = _read(path)
+    rows = _rows(path)
     of_split = np.asarray(rows.column(PLACE).flatten()) >> 56 == SPLITS.index("train")
     return rows if of_split.all() else rows.filter(pa.array(of_split))
