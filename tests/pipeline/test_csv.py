@@ -9,30 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.pipeline.reading import csv_rows, rows, source, written
 from tfloom.feature_specs.errors import DataError
 from tfloom.pipeline.formats.csv import places
-from tfloom.pipeline.sources import chunks, find, schema
+from tfloom.pipeline.sources import chunks, schema
 
 FIELDS = "another number of fields than the header"
 UNCLOSED = "a quote is not closed"
-
-
-def written(path, content):
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def source(path):
-    (one,) = find({None: path}, path.parent / "staging")
-    return one
-
-
-def rows(one, **options):
-    return [row for chunk in chunks(one, **options) for row in chunk.rows.to_pylist()]
-
-
-def csv_rows(folder, content, **options):
-    return rows(source(written(folder / "a.csv", content)), **options)
 
 
 @pytest.mark.parametrize(

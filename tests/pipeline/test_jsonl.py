@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.pipeline.reading import rows, source
 from tfloom.feature_specs.errors import DataError
 from tfloom.pipeline.formats import jsonl
-from tfloom.pipeline.sources import chunks, find, schema
+from tfloom.pipeline.sources import chunks, schema
 
 WORDS, NUMBERS = ["x", "7", "ü", "2013-01-01"], [1, -3, 2**53]
 
@@ -22,15 +23,6 @@ def written(path, content):
         content = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in content)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
-
-
-def source(path):
-    (one,) = find({None: path}, path.parent / "staging")
-    return one
-
-
-def rows(one, **options):
-    return [row for chunk in chunks(one, **options) for row in chunk.rows.to_pylist()]
 
 
 def column(folder, values):

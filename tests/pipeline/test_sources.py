@@ -10,30 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.pipeline.reading import csv_rows, rows, source, written
 from tests.pipeline.test_tfrecord import example
 from tests.pipeline.test_tfrecord import written as written_records
 from tfloom.feature_specs.errors import DataError
 from tfloom.pipeline.sources import chunks, find, schema
 
 TABLE = pa.table({"name": ["ann", "bob", None], "age": [31, 42, 53]})
-
-
-def written(path, content):
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def source(path):
-    (one,) = find({None: path}, path.parent / "staging")
-    return one
-
-
-def rows(one, **options):
-    return [row for chunk in chunks(one, **options) for row in chunk.rows.to_pylist()]
-
-
-def csv_rows(folder, content, **options):
-    return rows(source(written(folder / "a.csv", content)), **options)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 
 import tfloom
+from tests.pipeline.reading import rows, source
 from tfloom.feature_specs.errors import DataError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline.formats import tfrecord
-from tfloom.pipeline.sources import chunks, find, schema
+from tfloom.pipeline.sources import chunks, schema
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ROWS = [
@@ -45,15 +46,6 @@ def written(path, rows, compression=""):
         for row in rows:
             writer.write(row if isinstance(row, bytes) else example(row))
     return path
-
-
-def source(path):
-    (one,) = find({None: path}, path.parent / "staging")
-    return one
-
-
-def rows(one, **options):
-    return [row for chunk in chunks(one, **options) for row in chunk.rows.to_pylist()]
 
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])

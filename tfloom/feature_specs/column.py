@@ -225,18 +225,18 @@ class Column(BaseModel):
     @property
     def transformed_type(self) -> Transformed | None:
         """How it is materialised; None where it has nothing of its own (an indicator of another column)."""
-        raise NotImplementedError
+        raise NotImplementedError  # a kind says it
 
     def transform(self, values: Values) -> Any:
         """Its TensorFlow ops: float32 [B, D], ragged int64 [B, None] or string [B], as `transformed_type` says."""
-        raise NotImplementedError
+        raise NotImplementedError  # a kind says it
 
     def training_form(self, values: Values) -> Any:
         """What a row of the training split is trained on where `has_training_form`, of the same type as `transform`.
 
         It is materialised beside the value of `transform`, which is all that is evaluated and served.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # a kind says it
 
     def learned_vocabulary(self) -> str | None:
         """The name of the vocabulary it learns, whose size `num_buckets` is told."""
@@ -264,7 +264,7 @@ class Column(BaseModel):
 
     def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Feature:
         """What it reads of a batch -> a typed feature."""
-        raise NotImplementedError
+        raise NotImplementedError  # a kind says it
 
     # -- the same in tf.feature_column ----------------------------------------------------------------------------
 
@@ -295,7 +295,7 @@ class CategoricalColumn(Column):
 
     def num_buckets(self, vocabulary_size: int) -> int:
         """The number of its ids; `vocabulary_size` is that of its learned vocabulary, else 0."""
-        raise NotImplementedError
+        raise NotImplementedError  # a kind says it
 
     def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Categorical:
         return Categorical(batch.value(self.name), num_buckets[self.name])

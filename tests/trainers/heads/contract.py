@@ -39,11 +39,11 @@ class HeadContract:
 
     def rows(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Outputs float32 [n, units], many of them equal, and labels [n] that they have something to do with."""
-        raise NotImplementedError
+        raise NotImplementedError  # the test of a head says it
 
     def expected(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         """Metrics by name, by something else than the head."""
-        raise NotImplementedError
+        raise NotImplementedError  # the test of a head says it
 
     # -- what it learns -----------------------------------------------------------------------------------------------
 

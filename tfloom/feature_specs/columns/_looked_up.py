@@ -23,7 +23,7 @@ class LookedUp(Column):
 
     def found(self, values: Values) -> Pairs:
         """The pairs that are found, in the order of the map."""
-        raise NotImplementedError
+        raise NotImplementedError  # a kind says it
 
 
 # -- where -----------------------------------------------------------------------------------------------------------
