@@ -18,7 +18,11 @@ from tfloom.trainers.train_spec import TrainSpec
 
 
 def open_training(out: Path, output: TransformOutput, train_spec: TrainSpec, overwrite: bool) -> Path:
-    """The folder `<out>.training`, new or of a run that was cut off. Raises ArtefactError where `out` is there."""
+    """The folder `<out>.training`, new or of a run that was cut off.
+
+    Raises ArtefactError where `out` is there, or nothing that could be learned from.
+    """
+    output.examples("train")  # raises, before there is a folder that would be taken for a run
     if out.exists() and not overwrite:
         raise ArtefactError(f"{out}: is there already", expected="a new path, or --overwrite", received=str(out))
     folder = out.with_name(f"{out.name}.training")
