@@ -355,8 +355,8 @@ def predict(
         key = raw_rows.present(sources, directory.spec.key) if key is None else key
         for chunk, done in raw_rows.parsed(directory.spec, sources, labelled=False, keep=key):
             taken = chunk.rows.num_rows if left is None else min(left, chunk.rows.num_rows)
-            keys, positions = chunk.rows.select(list(key)), raw_rows.positions(chunk, done.rows)
-            tables.append(serving.scores(run, keys, done.rows, positions, raw_rows.reasons(chunk, done), taken))
+            keys = chunk.rows.select(list(key))
+            tables.append(serving.scores(run, keys, done.rows, done.positions, raw_rows.reasons(chunk, done), taken))
             left = None if left is None else left - taken
             if left == 0:
                 break
@@ -500,7 +500,7 @@ def _labelled(model: ModelDirectory, data: Data, slice_by: str | None) -> Iterat
     keep = [slice_by] if slice_by else []
     with raw_rows.opened(data) as sources:
         for chunk, done in raw_rows.parsed(model.spec, sources, keep=keep):
-            raw = raw_rows.raw(chunk, done.rows)
+            raw = raw_rows.raw(chunk, done)
             yield done.rows, raw.column(slice_by).to_pylist() if slice_by else []
 
 

@@ -73,7 +73,7 @@ def _check_kind(spec: FeatureSpec, source: Source, name: str, kind: pa.DataType)
 
 
 def look(sources: Sequence[Source], names: Sequence[str], threads: int = 1) -> dict[str, Seen]:
-    """Read every source once and say what these columns, where it has them, hold."""
+    """Say what these columns hold, where a source has them; read no further than it takes to tell."""
     seen: dict[str, Seen] = {}
     for source in sources:
         found = schema(source).names if names else ()
@@ -92,18 +92,31 @@ def _of_chunk(chunk: Chunk) -> dict[str, Seen]:
 
 
 def _from_parquet(source: Source, names: Sequence[str]) -> dict[str, Seen]:
-    """Of those columns of which the file's own schema and statistics say enough."""
+    """Of those columns of which the file's schema and statistics, with the first rows, say all."""
+    nulls = _nulls(source, names)
+    kinds = {field.name: field.type for field in schema(source) if field.name in nulls}
+    floats = {name for name, kind in kinds.items() if pa.types.is_floating(kind)}
+    open_ones = [name for name, kind in kinds.items() if name in floats or is_text(kind)]
+    result = {name: Seen(_dtype(kind), nulls[name]) for name, kind in kinds.items() if name not in open_ones}
+    first = _of_chunk(next(chunks(source, open_ones))) if open_ones else {}
+    for name, seen in first.items():
+        # Texts that are no numbers stay texts; of floats a NaN is missing too, and one that is not whole is enough.
+        if seen.dtype == "string" or (name in floats and nulls[name] and seen.dtype and not seen.integral):
+            result[name] = Seen(seen.dtype, nulls[name])
+    return result
+
+
+def _nulls(source: Source, names: Sequence[str]) -> dict[str, bool]:
+    """Whether a column has any, by the statistics of a Parquet file, where they say so."""
     with pq.ParquetFile(source.path) as file:
-        metadata, result = file.metadata, {}
+        metadata = file.metadata
+        paths = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
+        result = {}
         for name in names:
-            kind = file.schema_arrow.field(name).type
-            if pa.types.is_nested(kind) or pa.types.is_dictionary(kind) or pa.types.is_floating(kind) or is_text(kind):
-                continue
-            index = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == name)
-            groups = [metadata.row_group(g).column(index) for g in range(metadata.num_row_groups)]
-            if not all(g.is_stats_set and g.statistics.has_null_count for g in groups):
-                continue
-            result[name] = Seen(_dtype(kind), any(g.statistics.null_count for g in groups))
+            if name in paths and metadata.num_rows:
+                groups = [metadata.row_group(g).column(paths[name]) for g in range(metadata.num_row_groups)]
+                if all(group.is_stats_set and group.statistics.has_null_count for group in groups):
+                    result[name] = any(group.statistics.null_count for group in groups)
         return result
 
 
