@@ -106,7 +106,8 @@ class _Values:
 
     def _rows(self, values: tf.Tensor, rows: tf.Tensor) -> tf.RaggedTensor:
         """tf.RaggedTensor.from_value_rowids."""
-        count = self.once("number of rows", lambda: next(iter(self.inputs.values())).dense_shape[0])
+        some = next(value for value in self.inputs.values() if isinstance(value, tf.SparseTensor))
+        count = self.once("number of rows", lambda: some.dense_shape[0])
         weights = self.once("no weights", lambda: tf.constant([], tf.int64))
         counts = tf.raw_ops.DenseBincount(input=rows, size=count, weights=weights, binary_output=False)
         zero, axis = self._constant([0], tf.int64), self._constant(0)
