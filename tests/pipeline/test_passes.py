@@ -57,7 +57,12 @@ class Phases(PipelineVisitor):
     ("columns", "inputs", "phases", "looks"),
     [
         (LEARNED_AT_ONCE, SAID, {0: 1}, 0),
-        ([*LEARNED_AT_ONCE, OF_WHAT_IS_LEARNED], {}, {0: 1, 1: 1}, 2),  # the first rows, and all for what they leave open
+        (
+            [*LEARNED_AT_ONCE, OF_WHAT_IS_LEARNED],
+            {},
+            {0: 1, 1: 1},
+            2,
+        ),  # the first rows, and all for what they leave open
     ],
     ids=["one phase", "two phases, dtypes left open"],
 )

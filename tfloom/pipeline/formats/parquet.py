@@ -12,6 +12,9 @@ from tfloom.pipeline.formats import CHUNK_BYTES, Batch, Damage, decoded
 
 ENDINGS = (".parquet",)
 
+_BUFFER_BYTES = 256 << 10
+"""Read of a column at once. Arrow would keep the columns of the whole file in memory, to ask a distant disk seldom."""
+
 _FIRST = 256
 """Rows that are looked at to tell how large a row is."""
 
@@ -42,7 +45,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
 
 def batches(path: str, columns: Sequence[str] | None, size: int) -> Iterator[Batch]:
     """See the package."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
         names = None if columns is None else list(columns)
         for batch in file.iter_batches(_fitting(file, names, size), columns=names):
             arrays: list[pa.Array] = []
