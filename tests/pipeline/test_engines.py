@@ -111,15 +111,15 @@ def test_reading_ends_where_the_graph_fails(monkeypatch, tmp_path):
         assert begun.wait(30)
         raise ValueError("no graph")
 
-    def ingest(spec, chunk, of=local.ingest):
+    def parse(spec, chunk, folder, of=local.parse):
         read.append(chunk.number)
         begun.set()
         time.sleep(0.05)
-        return of(spec, chunk)
+        return of(spec, chunk, folder)
 
     monkeypatch.setattr("tfloom.pipeline.sources.CHUNK_ROWS", 1)
     monkeypatch.setattr(local, "analyze", analyze)
-    monkeypatch.setattr(local, "ingest", ingest)
+    monkeypatch.setattr(local, "parse", parse)
     spec = FeatureSpec.model_validate({"columns": [{"name": "x", "kind": "numeric"}]})
     with pytest.raises(ValueError, match="no graph"):
         preprocess(spec, {None: pa.table({"x": [1.0] * 200})}, tmp_path / "out", threads=2)

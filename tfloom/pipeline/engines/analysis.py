@@ -1,8 +1,8 @@
 """tf.Transform's analysis without a Beam pipeline: its analyzers, its combiners and its saved graphs, in this process.
 
 An analysis has phases. A phase is one pass over the data: a saved graph is applied to every chunk, and what the chunk
-adds to each analyzer is a partial state. A state is a value that pickles, and `Phase.merged` puts two of them together;
-so whoever makes them, what is learned depends on the order alone in which they are merged.
+adds to each analyzer is a partial state. A state is a value that pickles, and whoever merges them does it in one order,
+that of `Phase.total`; so what is learned does not depend on who makes them, where, or how many do.
 
 What is private to tf.Transform stands in this file and nowhere else.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import heapq
+import itertools
 import json
 import os
 import shutil
@@ -128,6 +129,14 @@ class Informed:
 
 Accumulator = Combined | Counted | Informed
 
+BLOCK = 64
+"""Chunks of a source whose states are merged by themselves, so that blocks may be merged side by side."""
+
+
+def closed(one: Accumulator, state: Any) -> Any:
+    """The state of a block, all of whose chunks were merged in order, as it is merged with those of other blocks."""
+    return one.closed(state) if isinstance(one, Counted) else state
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -141,10 +150,19 @@ class Phase:
         values = {name: np.asarray(v) if isinstance(v, tf.Tensor) else v for name, v in self.graph(rows).items()}
         return [one.state(values) for one in self.accumulators]
 
-    def merged(self, states: list[Any] | None, later: list[Any]) -> list[Any]:
-        """The states of two runs of chunks, the one before the other."""
-        if states is None:
-            return later
+    def total(self, chunks: Iterable[tuple[int, int, list[Any]]]) -> list[Any] | None:
+        """(source, number, states) of chunks, in the order of the data -> the states of all; None where there is none.
+
+        No more than three states of each accumulator are in memory.
+        """
+        whole = None
+        for _, block in itertools.groupby(chunks, key=lambda chunk: (chunk[0], chunk[1] // BLOCK)):
+            states = functools.reduce(self._merged, (states for *_, states in block))
+            states = [closed(one, state) for one, state in zip(self.accumulators, states, strict=True)]
+            whole = states if whole is None else self._merged(whole, states)
+        return whole
+
+    def _merged(self, states: list[Any], later: list[Any]) -> list[Any]:
         return [one.merged(a, b) for one, a, b in zip(self.accumulators, states, later, strict=True)]
 
 

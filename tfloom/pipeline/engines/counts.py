@@ -41,11 +41,11 @@ class Room:
     def shared(cls, memory: int, vocabularies: int, folder: str) -> Room:
         """Of `memory`, for each of so many.
 
-        Each may be there three times: as it was counted, summed and put in order. While Arrow sums one of them it takes
-        six to nine times as much (measured).
+        Each may be there four times: as it was counted in a block and in all, summed and put in order. While Arrow sums
+        one of them it takes six to nine times as much (measured).
         """
         # A run is made of one Arrow array, whose texts are less than 2 GiB.
-        return cls(min(memory // (3 * vocabularies + 9), 1 << 30), folder)
+        return cls(min(memory // (4 * vocabularies + 9), 1 << 30), folder)
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,13 @@ class Counted:
             both = both.summed()
         return both.spilled(self.room) if both.nbytes > self.room.bytes else both
 
+    def closed(self, state: Tally) -> Tally:
+        """As it is merged with others of its kind: floats are added to its sums, not to what these are made of."""
+        if not state.runs:
+            return state.summed()
+        weighted = len(self.keys) > 1
+        return Tally((), (_run(state, self.room)[0],)) if weighted else state
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -133,8 +140,7 @@ def totals(state: Tally, room: Room) -> Pairs:
     if not state.runs:
         (total,) = state.summed().parts
         return Pairs(total.num_rows, lambda: _pairs(total))
-    merged = heapq.merge(*map(_read, state.spilled(room).runs), key=operator.itemgetter(1))
-    run, rows = _write(room, _batches(_added(merged)))
+    run, rows = _run(state, room)
     return Pairs(rows, lambda: _read(run))
 
 
@@ -152,6 +158,12 @@ def ranked(pairs: Iterable[Pair], room: Room) -> Pairs:
             waiting, size = [], 0
     waiting.sort(reverse=True)
     return Pairs(length, lambda: heapq.merge(*map(_read, runs), waiting, reverse=True))
+
+
+def _run(state: Tally, room: Room) -> tuple[str, int]:
+    """Its runs and its parts as one run, each entry once; how many there are."""
+    merged = heapq.merge(*map(_read, state.spilled(room).runs), key=operator.itemgetter(1))
+    return _write(room, _batches(_added(merged)))
 
 
 def _summed(rows: pa.Table) -> pa.RecordBatch:
