@@ -98,7 +98,9 @@ def test_what_it_does_not_know_goes_to_beam(monkeypatch, tmp_path, caplog):
     rows = pa.table({"word": ["a", "b", "b", "c", "c", "c"] * 20})
     with caplog.at_level(logging.WARNING):
         told = files(preprocess(spec, {None: rows}, tmp_path / "beam"))
-    assert "the local engine does not know VocabularyPrune: Beam runs the job" in caplog.text
+    assert (
+        "the local engine does not know VocabularyPrune: tf.Transform's own Beam pipeline runs the job" in caplog.text
+    )
     monkeypatch.undo()
     assert told == files(preprocess(spec, {None: rows}, tmp_path / "local"))
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +116,22 @@ def _parquet(rows: pa.RecordBatch) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def write_whole(path: str, content: bytes) -> None:
-    """Write a file, renamed when it is whole; `remove_parts` clears away what a killed attempt left.
+@contextlib.contextmanager
+def whole(path: str) -> Iterator[Any]:
+    """A file to write bytes into, renamed when it is whole; `remove_parts` clears away what a killed attempt left.
 
     The temporary name is its own for each attempt, two of which may run at once.
     """
     part = f"{os.path.dirname(path)}/.{hashlib.blake2b(os.urandom(8), digest_size=8).hexdigest()}{_PART}"
     with tf.io.gfile.GFile(part, "wb") as file:
-        file.write(content)
+        yield file
     tf.io.gfile.rename(part, path, overwrite=True)
+
+
+def write_whole(path: str, content: bytes) -> None:
+    """Write a file as `whole` does."""
+    with whole(path) as file:
+        file.write(content)
 
 
 def remove_parts(folder: str) -> None:

@@ -13,6 +13,7 @@ import itertools
 import operator
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ import pyarrow as pa
 
 BATCH = 1024
 """Rows of a run that are in memory at once, when it is read."""
+
+PIECE = 1 << 18
+"""Entries that go from one process to another at once."""
 
 _PAIR_BYTES = 160
 """Of a pair as Python holds it, beside the text: about as much as a tuple, a number and an empty bytes take."""
@@ -144,6 +148,31 @@ def totals(state: Tally, room: Room) -> Pairs:
     return Pairs(rows, lambda: _read(run))
 
 
+def pieces(state: Tally, room: Room) -> Iterator[Tally]:
+    """The same in memory, each entry once, PIECE of them at a time; at least one piece."""
+    if not state.runs:
+        (total,) = state.summed().parts
+        for start in range(0, max(total.num_rows, 1), PIECE):
+            yield Tally((total.slice(start, PIECE),))
+        return
+    run, _ = _run(state, room)
+    for batch in _batches(_read(run), PIECE):
+        yield Tally((batch,))
+
+
+def by_entry(state: Tally, partitions: int) -> Iterator[tuple[int, Tally]]:
+    """(partition, tally) of one part: an entry is in the same partition everywhere."""
+    (part,) = state.parts
+    entries = part.column("entry")
+    if pa.types.is_integer(entries.type):
+        of = entries.to_numpy() % partitions
+    else:
+        of = np.fromiter(map(zlib.crc32, entries.to_pylist()), np.uint32, len(entries)) % partitions
+    for one in np.unique(of).tolist() or [0]:
+        # Copied: a slice would be sent from one process to another with all that it is a slice of.
+        yield one, Tally((part.take(pa.array(np.flatnonzero(of == one))),))
+
+
 def ranked(pairs: Iterable[Pair], room: Room) -> Pairs:
     """The largest first: by count, then by entry."""
     runs: list[str] = []
@@ -187,9 +216,9 @@ def _pairs(rows: pa.RecordBatch) -> Iterator[Pair]:
         yield from zip(part.column("count").to_pylist(), part.column("entry").to_pylist(), strict=True)
 
 
-def _batches(pairs: Iterable[Pair]) -> Iterator[pa.RecordBatch]:
+def _batches(pairs: Iterable[Pair], size: int = 0) -> Iterator[pa.RecordBatch]:
     left = iter(pairs)
-    while some := list(itertools.islice(left, BATCH)):
+    while some := list(itertools.islice(left, size or BATCH)):
         counts, entries = zip(*some, strict=True)
         yield pa.RecordBatch.from_pydict({"entry": pa.array(entries), "count": pa.array(counts)})
 
