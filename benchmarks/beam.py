@@ -42,6 +42,9 @@ def main() -> None:
             measured[job] = child(job, paths["parquet", of])
             print(of, job.side, {name: round(value, 2) for name, value in measured[job].items()}, flush=True)
     record("beam", [row(job, measured) for job in measured], targets(measured))
+    print("vCPU hours of 100 million rows, estimated:")
+    for job in measured:
+        print(f"  {job.of}, {job.side}: {derivation(job, measured)}")
 
 
 def ours(runner: str, of: str) -> Job:
@@ -70,11 +73,22 @@ def row(job: Job, measured: Measured) -> dict[str, Any]:
 
 def vcpu_hours(job: Job, measured: Measured) -> float:
     """Of 100 million rows, estimated."""
-    seconds, rows = measured[job]["cpu"], SIZES[job.of]
-    small = Job(job.side, job.source, job.to, "x1")
-    if job != small and small in measured:
-        seconds, rows = seconds - measured[small]["cpu"], rows - SIZES["x1"]
+    seconds, rows = map(sum, zip(*_terms(job, measured), strict=True))
     return seconds / rows * 100e6 / 3600
+
+
+def derivation(job: Job, measured: Measured) -> str:
+    """How they are calculated."""
+    seconds, rows = zip(*_terms(job, measured), strict=True)
+    of_seconds, of_rows = " ".join(f"{one:+,.1f}" for one in seconds), " ".join(f"{one:+,}" for one in rows)
+    return f"({of_seconds}) CPU s / ({of_rows}) rows * 100e6 / 3600 = {vcpu_hours(job, measured):.3g}"
+
+
+def _terms(job: Job, measured: Measured) -> list[tuple[float, int]]:
+    """(CPU seconds, rows): those of the job, and, to be taken off, those of the smaller one."""
+    small = Job(job.side, job.source, job.to, "x1")
+    terms = [(measured[job]["cpu"], SIZES[job.of])]
+    return terms if job == small or small not in measured else [*terms, (-measured[small]["cpu"], -SIZES["x1"])]
 
 
 def targets(measured: Measured) -> dict[str, Target]:

@@ -219,17 +219,19 @@ def test_what_a_row_costs_is_told_apart_from_what_a_job_does(monkeypatch):
 
     def measured(*sizes):
         jobs = [job for of in sizes for job in (beam.theirs(of), beam.ours("FnApiRunner", of))]
-        return {
-            job: {"cpu": once[job.side] + of_row[job.side] * rows[job.of], "wall": 9.0, "peak": 1.0} for job in jobs
-        }
+        cpu = {job: once[job.side] + of_row[job.side] * rows[job.of] for job in jobs}
+        return {job: {"cpu": cpu[job], "wall": 9.0, "peak": 1.0} for job in jobs}
 
     both = measured("x1", "x10")
-    assert {beam.vcpu_hours(job, both) for job in both if job.of == "x10"} == {
-        pytest.approx(0.1), pytest.approx(1.0),
-    }  # fmt: skip
-    assert beam.row(beam.ours("FnApiRunner", "x10"), both)["runner"] == "FnApiRunner"
-    ratio = (3 + 3.6e-6 * rows["x10"]) / (6 + 36e-6 * rows["x10"])
+    one, other = beam.ours("FnApiRunner", "x10"), beam.theirs("x10")
+    assert beam.vcpu_hours(one, both) == pytest.approx(0.1)
+    assert beam.vcpu_hours(other, both) == pytest.approx(1)
+    assert beam.derivation(other, both) == (
+        "(+127.2 -18.1) CPU s / (+3,367,760 -336,776) rows * 100e6 / 3600 = 1"
+    )  # fmt: skip
+    assert beam.row(one, both)["runner"] == "FnApiRunner"
+    ratio = both[one]["cpu"] / both[other]["cpu"]
     assert beam.targets(both) == {"beam_cpu_seconds_over_tft": (pytest.approx(ratio), "<=", 0.33)}
     alone = measured("x1")
-    job = beam.ours("FnApiRunner", "x1")
-    assert beam.vcpu_hours(job, alone) == pytest.approx(alone[job]["cpu"] / rows["x1"] * 100e6 / 3600)
+    small = beam.ours("FnApiRunner", "x1")
+    assert beam.vcpu_hours(small, alone) == pytest.approx(alone[small]["cpu"] / rows["x1"] * 100e6 / 3600)
