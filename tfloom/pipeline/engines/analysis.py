@@ -293,7 +293,9 @@ class Analysis:
                 walk.values[node] = (dict(zip(labels, made, strict=True)),)
             else:
                 walk.values[node] = tuple(made)
-        return {one.parent_operation.operation_def.label: walk.value(one) for one in self._asked[number]}
+        given = {_label(one): walk.value(one) for one in self._asked[number]}
+        # What is made aside, for its files alone, is of no use to later phases.
+        return {label: value for label, value in given.items() if isinstance(value, impl._TensorBinding)}
 
     def write(self, learned: Learned, folder: str) -> None:
         """Write transform_fn and transformed_metadata. learned: by all phases."""
@@ -316,7 +318,7 @@ class Analysis:
         """That which a value is known after; what reads no data is known after the first."""
         read = {self._applied.index(node) for node in _passes(value)}
         if len(read) > 1:
-            raise UnknownAnalyzerError(f"{value.parent_operation.operation_def.label}, which is made of several passes")
+            raise UnknownAnalyzerError(f"{_label(value)}, which is made of several passes")
         return read.pop() if read else 0
 
     def _trace(self, replaced: Mapping[str, Any]) -> _Trace:
@@ -324,7 +326,7 @@ class Analysis:
         return _Trace(self._preprocessing_fn, specs, self._scratch, replaced)
 
     def _replaced(self, created: Any, learned: Learned) -> Mapping[str, Any]:
-        bindings = [learned[one.parent_operation.operation_def.label] for one in created.inputs]
+        bindings = (learned[_label(one)] for one in created.inputs)
         replaced: Mapping[str, Any] = impl._get_tensor_replacement_map(None, *bindings)
         return replaced
 
@@ -422,6 +424,11 @@ def _check(operation: Any) -> None:
             raise UnknownAnalyzerError(f"a vocabulary in {operation.file_format}")
         if operation.fingerprint_shuffle:
             raise UnknownAnalyzerError("a shuffled vocabulary")
+
+
+def _label(value: Any) -> str:
+    """Of the operation that a ValueNode is made by: the same wherever the preprocessing_fn is traced."""
+    return str(value.parent_operation.operation_def.label)
 
 
 def _upstream(value: Any) -> Iterator[Any]:

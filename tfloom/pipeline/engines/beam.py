@@ -12,20 +12,22 @@ import functools
 import pickle
 import shutil
 import tempfile
+import threading
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apache_beam as beam
+import pyarrow as pa
 import tensorflow as tf
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
 from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.pipeline.engines.analysis import BLOCK, Accumulator, Analysis, Learned, closed
+from tfloom.pipeline.engines.analysis import BLOCK, Accumulator, Analysis, Learned, Phase, closed
 from tfloom.pipeline.engines.counts import Counted, Room, by_entry, pieces
 from tfloom.pipeline.engines.running import as_raised, pipeline
 from tfloom.pipeline.engines.steps import Transform, parse, place_of, training_rows
@@ -33,6 +35,8 @@ from tfloom.pipeline.graph_inputs import adapter_config
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
 from tfloom.pipeline.shards import remove_parts, write_whole
 from tfloom.pipeline.sources import Source, chunks
+
+One = TypeVar("One")
 
 READ, INGEST, WRITE_GRAPH, TRANSFORM = "Read", "Ingest", "Write graph", "Transform and write"
 LEARN = "Learn {}"
@@ -44,6 +48,9 @@ PARTITIONS = 16
 
 _MEMORY = 1 << 30
 """Bytes that a worker may take to merge vocabularies; what is more lies on its disk."""
+
+_NOWHERE = Room(0, "")
+"""For states that are not merged."""
 
 _FOLDERS = ("examples", "accounts", "rejected", "parsed", "analysis", "transform_fn", "transformed_metadata")
 
@@ -59,8 +66,11 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequ
     for name in _FOLDERS:
         tf.io.gfile.makedirs(f"{folder}/{name}")
     job = Job(spec, folder, form)
-    with as_raised(), pipeline(options) as root:
-        build(root, job, sources)
+    try:
+        with as_raised(), pipeline(options) as root:
+            build(root, job, sources)
+    finally:
+        job.made().clear()  # a runner may have worked in this process, and Beam keeps what is shared
     for name in ("parsed", "analysis"):
         tf.io.gfile.rmtree(f"{folder}/{name}")
     for name, *_ in tf.io.gfile.walk(folder):
@@ -74,18 +84,51 @@ class Job:
     spec: FeatureSpec
     folder: str
     form: Form
-    _shared: Shared = field(default_factory=Shared)
+    _made: Shared = field(default_factory=Shared)
 
     def analysis(self) -> Analysis:
         """Of the spec: traced once in a process."""
-        analysis: Analysis = self._shared.acquire(self._analysis)
-        return analysis
+        return self.made().once("analysis", self._analysis)
+
+    def phase(self, number: int, learned: Learned) -> Phase:
+        """Its graph is made once in a process, its tables with it."""
+        return self.made().once("graph", lambda: self.analysis().phase(number, learned, _NOWHERE), number)
+
+    def transform(self) -> Transform:
+        """Loaded once in a process."""
+        return self.made().once("graph", lambda: Transform(self.spec, self.folder, self.form))
+
+    def made(self) -> _Made:
+        """What this process has made of it."""
+        made: _Made = self._made.acquire(_Made)
+        return made
 
     def _analysis(self) -> Analysis:
         scratch = tempfile.mkdtemp()
         analysis = Analysis(preprocessing_fn(self.spec), adapter_config(self.spec), scratch)
         weakref.finalize(analysis, shutil.rmtree, scratch, ignore_errors=True)
         return analysis
+
+
+class _Made:
+    """What threads of a process share: under a name one thing at a time, the last that was asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._things: dict[str, tuple[Any, Any]] = {}
+
+    def once(self, name: str, make: Callable[[], One], of: Any = None) -> One:
+        """What `make` made. of: what tells it from others of its name."""
+        with self._lock:
+            if name not in self._things or self._things[name][0] != of:
+                self._things.pop(name, None)
+                self._things[name] = of, make()
+            thing: One = self._things[name][1]
+            return thing
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._things.clear()
 
 
 def build(root: beam.Pipeline, job: Job, sources: Sequence[Source]) -> None:
@@ -109,7 +152,7 @@ class _Learn(beam.PTransform):
         self.job, self.number, self.learned = job, number, learned
 
     def expand(self, parsed: Any) -> Any:
-        accumulators = self.job.analysis().accumulators(self.number, Room(0, ""))
+        accumulators = self.job.analysis().accumulators(self.number, _NOWHERE)
         merged = (
             parsed
             | COUNT >> beam.ParDo(_Count(self.job, self.number), beam.pvalue.AsSingleton(self.learned))
@@ -143,15 +186,14 @@ class _Count(beam.DoFn):
     """A chunk -> ((accumulator, source, block), (number of the chunk, state))."""
 
     def __init__(self, job: Job, number: int) -> None:
-        self.job, self.number, self.shared = job, number, Shared()
+        self.job, self.number = job, number
 
     def process(self, path: str, learned: Learned) -> Iterator[Any]:
         rows = training_rows(path)
         if not rows.num_rows:
             return
-        phase = self.shared.acquire(lambda: self.job.analysis().phase(self.number, learned, Room(0, "")))
         source, number = place_of(path)
-        for i, state in enumerate(phase.states(rows)):
+        for i, state in enumerate(self.job.phase(self.number, learned).states(rows)):
             yield (i, source, number // BLOCK), (number, _dumped(state))
 
 
@@ -217,20 +259,20 @@ class _Conclude(beam.DoFn):
                     # In any order: partitions and pieces have no entry in common.
                     i, state = key[0], pickle.loads(content)
                     states[i] = accumulators[i].merged(states[i], state) if i in states else state
-            if not states:  # without any row
-                phase = analysis.phase(self.number, learned, room)
-                states = dict(enumerate(phase.states(phase.graph.schema.empty_table().to_batches()[0])))
+            if not states:  # without any row something is learned all the same
+                phase = self.job.phase(self.number, learned)
+                states = dict(enumerate(phase.states(pa.RecordBatch.from_pylist([], phase.graph.schema))))
             in_order = [states[i] for i in range(len(accumulators))]
             yield {**learned, **analysis.learned(self.number, in_order, room, f"{self.job.folder}/analysis")}
 
 
 class _WriteGraph(beam.DoFn):
-    """What all phases have learned -> the folder of the graph."""
+    """What all phases have learned -> None, once the graph is written."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
 
-    def process(self, learned: Learned) -> Iterator[str]:
+    def process(self, learned: Learned) -> Iterator[None]:
         # Here first, then file by file to where others read them: no attempt sees the half of another.
         with tempfile.TemporaryDirectory() as here:
             self.job.analysis().write(learned, here)
@@ -238,18 +280,17 @@ class _WriteGraph(beam.DoFn):
                 to = f"{self.job.folder}/{path.relative_to(here).as_posix()}"
                 tf.io.gfile.makedirs(to.rpartition("/")[0])
                 write_whole(to, path.read_bytes())
-        yield self.job.folder
+        yield None
 
 
 class _Transform(beam.DoFn):
     """Paths of chunks -> nothing; their examples are written."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.shared = job, Shared()
+        self.job = job
 
-    def process(self, path: str, folder: str) -> None:
-        transform = self.shared.acquire(lambda: Transform(self.job.spec, folder, self.job.form))
-        Metrics.counter("rows", "written").inc(transform(path))
+    def process(self, path: str, written: None) -> None:
+        Metrics.counter("rows", "written").inc(self.job.transform()(path))
 
 
 def _dumped(state: Any) -> bytes:
