@@ -81,20 +81,25 @@ def _run(
     options: Sequence[str],
     report: Report | None,
 ) -> None:
-    if not options:
-        from tfloom.pipeline.engines import local
-        from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
+    from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
 
-        try:
+    try:
+        if options:
+            from tfloom.pipeline.engines import beam
+
+            beam.run(spec, sources, str(staging), options, examples)
+        else:
+            from tfloom.pipeline.engines import local
+
             local.run(spec, sources, str(staging), threads, memory_limit, examples, report)
-            return
-        except UnknownAnalyzerError as error:
-            shutil.rmtree(staging / "analysis")
-            shutil.rmtree(staging / "parsed")
-            _log.warning("the local engine does not know %s: Beam runs the job", error)
-    from tfloom.pipeline.engines import beam
+    except UnknownAnalyzerError as error:
+        from tfloom.pipeline.engines import tft_beam
 
-    beam.run(spec, sources, str(staging), options, examples)
+        for name in ("analysis", "parsed"):
+            shutil.rmtree(staging / name, ignore_errors=True)
+        engine = "Beam engine" if options else "local engine"
+        _log.warning("the %s does not know %s: tf.Transform's own Beam pipeline runs the job", engine, error)
+        tft_beam.run(spec, sources, str(staging), options, examples)
 
 
 def _beside(out: str | Path) -> Path:

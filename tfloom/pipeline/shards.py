@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ SAMPLE_ROWS = 2_000
 
 AT_ONCE = 8_192
 """Rows encoded at once: what is made of them by and by stays near the processor."""
+
+_PART = ".part"
 
 PLACE = "__place__"
 """Passed through the transform beside the origin: split, file and chunk of a row in one number."""
@@ -54,10 +57,10 @@ def write_examples(rows: pa.RecordBatch, folder: str, form: Form) -> None:
         name = f"{folder}/{split}-{file:05d}-{number:05d}"
         if form != "tfrecord":
             # In one order, whichever engine it comes from.
-            _whole(f"{name}.parquet", _parquet(of_split.select(sorted(of_split.schema.names))))
+            write_whole(f"{name}.parquet", _parquet(of_split.select(sorted(of_split.schema.names))))
         if form != "parquet":
             slices = (of_split.slice(first, AT_ONCE) for first in range(0, len(of_split), AT_ONCE))
-            _whole(f"{name}.tfrecord.gz", gzipped(map(serialized, slices)))
+            write_whole(f"{name}.tfrecord.gz", gzipped(map(serialized, slices)))
 
 
 def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
@@ -65,9 +68,9 @@ def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
     name = f"{chunk.source.index:05d}-{chunk.number:05d}"
     if done.rejected:
         lines = "".join(json.dumps(row) + "\n" for row in done.rejected)
-        _write(f"{folder}/rejected/{name}.jsonl", lines.encode())
+        write_whole(f"{folder}/rejected/{name}.jsonl", lines.encode())
     splits = {split: int((done.splits == i).sum()) for i, split in enumerate(SPLITS)}
-    _write(f"{folder}/accounts/{name}.json", json.dumps({"rows": done.account, "splits": splits}).encode())
+    write_whole(f"{folder}/accounts/{name}.json", json.dumps({"rows": done.account, "splits": splits}).encode())
     if done.rows.num_rows:
         ranks = _ranks(chunk.source.label, done.positions + chunk.first_row)
         count = min(SAMPLE_ROWS, len(ranks))
@@ -75,7 +78,7 @@ def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
         sample = done.rows.take(pa.array(chosen))
         sample = sample.append_column("__rank__", pa.array(ranks[chosen]))
         sample = sample.append_column("__split__", pa.array([SPLITS[s] for s in done.splits[chosen]]))
-        _write(f"{folder}/accounts/{name}.arrow", _ipc(sample))
+        write_whole(f"{folder}/accounts/{name}.arrow", _ipc(sample))
 
 
 def collect(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
@@ -136,13 +139,26 @@ def _parquet(rows: pa.RecordBatch) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _whole(path: str, content: bytes) -> None:
-    """Renamed when it is whole; the temporary name is its own for each attempt, two of which may run at once."""
-    part = f"{os.path.dirname(path)}/.{hashlib.blake2b(np.random.bytes(8), digest_size=8).hexdigest()}.part"
-    _write(part, content)
+@contextlib.contextmanager
+def whole(path: str) -> Iterator[Any]:
+    """A file to write bytes into, renamed when it is whole; `remove_parts` clears away what a killed attempt left.
+
+    The temporary name is its own for each attempt, two of which may run at once.
+    """
+    part = f"{os.path.dirname(path)}/.{hashlib.blake2b(os.urandom(8), digest_size=8).hexdigest()}{_PART}"
+    with tf.io.gfile.GFile(part, "wb") as file:
+        yield file
     tf.io.gfile.rename(part, path, overwrite=True)
 
 
-def _write(path: str, content: bytes) -> None:
-    with tf.io.gfile.GFile(path, "wb") as file:
+def write_whole(path: str, content: bytes) -> None:
+    """Write a file as `whole` does."""
+    with whole(path) as file:
         file.write(content)
+
+
+def remove_parts(folder: str) -> None:
+    """Remove what attempts that were killed, or overtaken by another, have left in a folder."""
+    for part in tf.io.gfile.glob(f"{folder}/.*{_PART}"):
+        with contextlib.suppress(tf.errors.NotFoundError):
+            tf.io.gfile.remove(part)
