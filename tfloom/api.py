@@ -18,7 +18,7 @@ from tfloom.feature_specs.directories import (
     whole_or_absent,
     write_json,
 )  # fmt: skip
-from tfloom.feature_specs.errors import ArtefactError, SpecError
+from tfloom.feature_specs.errors import ArtefactError, DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec, load_spec
 
 if TYPE_CHECKING:
@@ -150,8 +150,9 @@ def preprocess(
     """Materialise `data` by a spec into the transform output `out`.
 
     Args:
-      data: paths or globs of CSV, Parquet, JSON lines and TFRecord files, a pandas or polars frame, a pyarrow Table or
-        RecordBatches; or these by split, {"train": ..., "eval": ..., "test": ...}.
+      data: paths or globs of CSV, Parquet, JSON lines and TFRecord files, bq://project.dataset.table, a .sql file, a
+        pandas or polars frame, a pyarrow Table or RecordBatches; or these by split, {"train": ..., "eval": ..., "test":
+        ...}.
       max_rejected: the share of rows that may be rejected.
       examples: write the materialised rows as TFRecord of tf.Example, which trainers read, as Parquet, or as both.
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
@@ -351,7 +352,8 @@ def predict(
     directory = _exported(export)
     run = serving.predictor(directory.path)
     tables, left = [], rows
-    with raw_rows.opened(data) as sources:
+    wanted = [*directory.spec.input_names, *(directory.spec.key if key is None else key)]
+    with raw_rows.opened(data, wanted) as sources:
         key = raw_rows.present(sources, directory.spec.key) if key is None else key
         for chunk, done in raw_rows.parsed(directory.spec, sources, labelled=False, keep=key):
             taken = chunk.rows.num_rows if left is None else min(left, chunk.rows.num_rows)
@@ -498,7 +500,7 @@ def _labelled(model: ModelDirectory, data: Data, slice_by: str | None) -> Iterat
     from tfloom.pipeline import rows as raw_rows
 
     keep = [slice_by] if slice_by else []
-    with raw_rows.opened(data) as sources:
+    with raw_rows.opened(data, [*model.spec.data_names, *keep]) as sources:
         for chunk, done in raw_rows.parsed(model.spec, sources, keep=keep):
             raw = raw_rows.raw(chunk, done.rows)
             yield done.rows, raw.column(slice_by).to_pylist() if slice_by else []
@@ -528,5 +530,10 @@ def _parsed(
             if left == 0:
                 return
 
-    with raw_rows.opened(data, labels) as sources:
+    with raw_rows.opened(data, export.spec.data_names, labels) as sources:
+        for source in sources:
+            if source.stream is not None:
+                raise DataError(f"{source.place}: cannot be verified: no row has a place to find it by",
+                                expected="a file, such as a Parquet copy of the rows, preprocessed from there",
+                                received="a table, which another session reads in another order")  # fmt: skip
         yield batches(sources)

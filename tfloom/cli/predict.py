@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tfloom.cli._console import console, progress_console, table, tensorflow
+from tfloom.cli._data import DATA
 from tfloom.feature_specs.directories import ExportDirectory
 
 SHOWN = 20
@@ -15,9 +16,7 @@ SHOWN = 20
 
 def command(
     export: Annotated[Path, typer.Argument(help="The export, or one version of it.")],
-    data: Annotated[
-        list[str], typer.Argument(help="CSV, Parquet, JSON lines or TFRecord files, or globs; no labels needed.")
-    ],
+    data: Annotated[list[str], typer.Argument(help=f"{DATA}; no labels needed.")],
     out: Annotated[
         Path | None, typer.Option("--output", "-o", help="A .parquet or .csv file for the predictions.")
     ] = None,

@@ -56,7 +56,7 @@ def preprocess(
     with whole_or_absent(out, overwrite) as staging:
         memory = staging / "memory"
         memory.mkdir()
-        sources = find(data, memory)
+        sources = find(data, memory, columns=spec.columns_read)
         threads = threads or os.cpu_count() or 1
         spec = resolve(spec, sources, threads)
         _run(spec, sources, staging, examples, threads, memory_limit, beam_options, report)

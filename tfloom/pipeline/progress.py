@@ -32,7 +32,7 @@ def phase(report: Report | None, name: str, total: int | None) -> Callable[[int]
 
 
 def about(sources: Sequence[Source]) -> int | None:
-    """About how many rows sources have: Parquet says it, of a text it is guessed by the lines of its first 8 MiB.
+    """About how many rows sources have: Parquet and BigQuery say it, of a text the lines of its first 8 MiB do.
 
     None where there is a source of another format.
     """
@@ -41,6 +41,8 @@ def about(sources: Sequence[Source]) -> int | None:
 
 
 def _about(source: Source) -> int | None:
+    if source.stream is not None:
+        return source.stream.rows
     if source.format == "parquet":
         return int(pq.read_metadata(source.path).num_rows)
     return None if source.format == "tfrecord" else _lines(source.path)

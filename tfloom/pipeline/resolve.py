@@ -67,7 +67,8 @@ def check_columns(spec: FeatureSpec, sources: Sequence[Source], wanted: Sequence
 
 
 def _check_kind(spec: FeatureSpec, source: Source, name: str, kind: pa.DataType) -> None:
-    if pa.types.is_nested(kind) and (not pa.types.is_list(kind) or pa.types.is_nested(kind.value_type)):
+    value = kind.value_type if pa.types.is_list(kind) else kind
+    if pa.types.is_nested(value) or pa.types.is_interval(value):
         raise DataError(f"{source.place}: column {name!r}, which {_reader(spec, name)} reads, is {kind}",
                         expected="a value a row, or a list of values", received=str(kind))  # fmt: skip
 
@@ -123,7 +124,8 @@ def _of(values: pa.Array) -> Seen:
             if (read := _all_numbers(distinct, number_type)) is not None:
                 return Seen(dtype, any_missing, integral=dtype == "int64" or _integral(read))  # type: ignore[arg-type]
         return Seen("string", bool(values.null_count))
-    return Seen(_dtype(kind), any_missing, integral=pa.types.is_floating(kind) and _integral(present))
+    fractional = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return Seen(_dtype(kind), any_missing, integral=fractional and _integral(present))
 
 
 def _all_numbers(texts: pa.Array, kind: pa.DataType) -> pa.Array | None:
