@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, overload
 
 import pyarrow as pa
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import (
     ORIGIN,
     ExportDirectory,
     Form,
     ModelDirectory,
     TransformOutput,
+    fetched,
+    versions,
     whole_or_absent,
     write_json,
 )  # fmt: skip
@@ -87,7 +90,7 @@ def estimator_spec(source: Path_, columns: Any, label: Mapping[str, Any] | None 
     """
     from tfloom.trainers.from_estimator import spec as run
 
-    return run(Path(source), columns, label)
+    return run(fetched(source), columns, label)
 
 
 def convert_estimator(
@@ -119,8 +122,8 @@ def convert_estimator(
     """
     from tfloom.trainers.from_estimator import convert as run
 
-    return run(Path(source), columns, _transformed(transformed), Path(out), activation=activation, label=label,
-               overwrite=overwrite)  # fmt: skip
+    return run(fetched(source), columns, _transformed(transformed), storage.local(out), activation=activation,
+               label=label, overwrite=overwrite)  # fmt: skip
 
 
 def check(spec: FeatureSpec | Path_, data: Data | Mapping[str, Data]) -> Checked:
@@ -242,6 +245,7 @@ def evaluate(
         told = Metrics(trainers.on_split(directory, split))
         metrics = directory.path / "metrics.json"
         write_json(metrics, (directory.read("metrics.json") if metrics.is_file() else {}) | {split: told})
+        storage.publish(metrics)
         return told
     whole, by_slice = trainers.on_rows(directory, _labelled(directory, data, slice_by))
     slices = {"slices": {value: Metrics(told) for value, told in by_slice.items()}} if slice_by else {}
@@ -274,8 +278,8 @@ def export(model: Any, *where: Any) -> ExportDirectory:
         raise SpecError("export: of what, and where to?",
                         expected="a model directory and an output; or a Keras model, a transform output and an output",
                         received=", ".join(type(one).__name__ for one in (model, *where)))  # fmt: skip
-    out = Path(where[-1])
-    version = out / str(1 + max((int(p.name) for p in out.glob("[0-9]*") if p.name.isdigit()), default=0))
+    out = storage.local(where[-1])
+    version = out / str(1 + max(versions(out), default=0))
     with _no_empty_folder(out), whole_or_absent(version) as staging:
         if is_directory:
             directory = model if isinstance(model, ModelDirectory) else ModelDirectory.open(model)
@@ -320,6 +324,7 @@ def verify(
     with _parsed(directory, output, data, rows) as parsed:
         verified = run(directory, parsed, output, predictor.of_export(directory), url=url)
     write_json(directory.path / "verify.json", verified.to_dict())
+    storage.publish(directory.path / "verify.json")
     return verified
 
 

@@ -10,6 +10,7 @@ import typer
 from tfloom.cli._console import console, progress_console, table, tensorflow
 from tfloom.cli._data import DATA
 from tfloom.feature_specs.directories import ExportDirectory
+from tfloom.feature_specs.storage import named
 
 SHOWN = 20
 
@@ -43,7 +44,7 @@ def command(
     if "rejected" in told.schema.names:
         console.print(f"rejected: {told.num_rows - told.column('rejected').null_count:,} rows")
     if out is not None:
-        console.print(f"written: {out}")
+        console.print(f"written: {named(out)}")
 
 
 def _text(value: object) -> object:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
@@ -67,7 +68,7 @@ def preprocess(
         shutil.rmtree(staging / "accounts")
         (staging / "feature_spec.json").write_text(spec.to_json())
         write_json(staging / "report.json", made | {"fingerprint": fingerprint(staging)})
-        shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
+        storage.remove(_beside(out))  # of an earlier try, which this one has mended
     return TransformOutput.open(out)
 
 
@@ -94,12 +95,14 @@ def _run(
             _log.warning("the local engine does not know %s: Beam runs the job", error)
     from tfloom.pipeline.engines import beam
 
-    beam.run(spec, sources, str(staging), options, examples)
+    beam.run(spec, sources, storage.named(staging), options, examples)
+    storage.gather(staging, but="examples/")
 
 
 def _beside(out: str | Path) -> Path:
     """Where the rejected rows are kept when there were too many to write `out`."""
-    return Path(out).with_name(f"{Path(out).name}.rejected")
+    out = storage.local(out)
+    return out.with_name(f"{out.name}.rejected")
 
 
 def _report(spec: FeatureSpec, sources: Sequence[Source], staging: Path) -> dict[str, Any]:
@@ -150,6 +153,7 @@ def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: fl
     if rows["rejected"] > max_rejected * rows["in"]:
         kept = _beside(out)
         publish(staging / "rejected", kept)
+        storage.publish(kept)
         worst = "; ".join(f"{n} x {reason}" for reason, n in list(report["reasons"].items())[:3])
         raise DataError(
             f"{rows['rejected']} of {rows['in']} rows are rejected: {worst}",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
-import pyarrow.parquet as pq
-
+from tfloom.feature_specs import storage
 from tfloom.pipeline import streams
+from tfloom.pipeline.formats import parquet
 from tfloom.pipeline.sources import Source
 
 Report = Callable[[str, int, int | None], None]
@@ -44,11 +43,12 @@ def _about(source: Source) -> int | None:
     if source.stream is not None:
         return source.stream.rows
     if source.format == "parquet":
-        return int(pq.read_metadata(source.path).num_rows)
+        with parquet.opened(source.path) as file:
+            return int(file.metadata.num_rows)
     return None if source.format == "tfrecord" else _lines(source.path)
 
 
 def _lines(path: str) -> int:
     with streams.opened(path) as stream:
         lines = stream.read(_SAMPLE).count(b"\n")
-        return round(lines * os.path.getsize(path) / max(streams.consumed(stream), 1))
+        return round(lines * storage.stat(path)[1] / max(streams.consumed(stream), 1))

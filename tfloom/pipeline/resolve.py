@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tfloom.feature_specs.column import Dtype
 from tfloom.feature_specs.errors import DataError, SpecError, nearest
 from tfloom.feature_specs.inputs import Input
 from tfloom.feature_specs.numbers import is_missing, is_text, numbers
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.formats import parquet
 from tfloom.pipeline.in_order import in_order
 from tfloom.pipeline.sources import Chunk, Source, chunks, schema
 
@@ -94,7 +94,7 @@ def _of_chunk(chunk: Chunk) -> dict[str, Seen]:
 
 def _from_parquet(source: Source, names: Sequence[str]) -> dict[str, Seen]:
     """Of those columns of which the file's own schema and statistics say enough."""
-    with pq.ParquetFile(source.path) as file:
+    with parquet.opened(source.path) as file:
         metadata, result = file.metadata, {}
         for name in names:
             kind = file.schema_arrow.field(name).type

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.errors import DataError
 from tfloom.pipeline.formats import Damage, bigquery, csv, jsonl, parquet, tfrecord
 
@@ -164,15 +164,18 @@ def _each_once(paths: Sequence[str]) -> None:
 
 def _paths(data: Data, staging: Path, name: str) -> list[str]:
     if isinstance(data, str | Path):
-        text = str(data)
+        text = storage.named(data)
         if text.startswith(bigquery.SCHEME):
             return [text]
-        found = sorted(glob.glob(text)) if glob.has_magic(text) else [text]
-        none = next((path for path in found or [text] if not Path(path).is_file()), None)
+        try:
+            found = storage.glob(text)
+            none = next((path for path in found or [text] if not storage.is_file(path)), None)
+        except OSError as error:
+            raise _unreadable(text, error) from error
         if none is not None:
             raise DataError(f"{none}: {'there is no such file' if found else 'no file matches'}",
                             expected="a CSV, Parquet, JSON lines or TFRecord file, or a glob of them",
-                            received="a folder" if Path(none).is_dir() else "nothing")  # fmt: skip
+                            received="a folder" if storage.is_folder(none) else "nothing")  # fmt: skip
         return found
     table = _table(data)
     if table is not None:

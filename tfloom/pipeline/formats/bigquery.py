@@ -13,11 +13,11 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.errors import DataError
 from tfloom.pipeline.formats import Batch, regrouped
 from tfloom.pipeline.formats.parquet import plain
@@ -148,7 +148,7 @@ def _queried(path: str) -> tuple[str, str]:
         else _credentials()
     )
     with bigquery.Client(project=project, credentials=credentials) as client:
-        job = client.query(Path(path).read_text(encoding="utf-8"))
+        job = client.query(storage.read(path).decode())
         job.result(max_results=1)
         if (found := job.destination) is None:
             raise DataError(f"{path}: gives no rows", expected="one SELECT", received=str(job.statement_type))
