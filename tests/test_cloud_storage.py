@@ -147,36 +147,54 @@ def test_rejected_rows_are_kept_there(here, bucket):
     assert storage.folders(bucket) == ["out"]
 
 
-def test_train_export_and_the_rest(here, bucket, tmp_path):
-    raw(here, bucket)
-    for file in sorted((here / "transformed").rglob("*")):
-        if file.is_file():
-            uploaded(file, f"{bucket}/transformed/{file.relative_to(here / 'transformed').as_posix()}")
-    model = tfloom.train(f"{bucket}/transformed", f"{bucket}/models/model", TRAIN)
-    ours = tfloom.train(here / "transformed", tmp_path / "model", TRAIN)
-    assert_same(model, ours)
-    assert storage.folders(f"{bucket}/models") == ["model"]
+def uploaded_folder(folder, path):
+    for name in files(folder):
+        uploaded(folder / name, f"{path}/{name}")
+    return path
+
+
+def test_train_export_verify_and_predict(trained, bucket):
+    transformed = uploaded_folder(trained.folder / "transformed", f"{bucket}/transformed")
+    model = tfloom.train(transformed, f"{bucket}/models/model", TRAIN)
+    assert_same(model, trained.model)
     assert model.read("provenance.json")["transformed"] == "../../transformed"
+    assert storage.folders(f"{bucket}/models") == ["model"]
     another_process()
-    assert tfloom.evaluate(f"{bucket}/models/model") == tfloom.evaluate(ours)
+    assert tfloom.evaluate(f"{bucket}/models/model") == tfloom.evaluate(trained.model)
     assert "metrics.json" in objects(f"{bucket}/models/model")
     tfloom.export(f"{bucket}/models/model", f"{bucket}/export")
     another_process()
-    said = run("export", f"{bucket}/models/model", "-o", f"{bucket}/export")
+    verified = tfloom.verify(f"{bucket}/export", trained.rows)
+    assert (verified.rows, verified.mismatches) == (118, 0)
+    assert "verify.json" in objects(f"{bucket}/export/1")
+    scores = tfloom.predict(f"{bucket}/export", trained.rows, f"{bucket}/scores/a.parquet")
+    assert scores.equals(tfloom.predict(trained.export, trained.rows))
+    assert pq.read_table(storage.fetch(f"{bucket}/scores/a.parquet")).equals(scores)
+
+
+@pytest.mark.slow
+def test_the_other_commands(trained, bucket, tmp_path):
+    for folder in ("transformed", "model", "export"):
+        uploaded_folder(trained.folder / folder, f"{bucket}/{folder}")
+    pq.write_table(trained.rows, tmp_path / "memory.parquet")
+    data = uploaded(tmp_path / "memory.parquet", f"{bucket}/memory.parquet")
+    said = run("export", f"{bucket}/model", "-o", f"{bucket}/export")
     assert (said.code, said.lines[-1]) == (0, f"written: {bucket}/export/2")
     assert storage.folders(f"{bucket}/export") == ["1", "2"]
-    another_process()
-    verified = tfloom.verify(f"{bucket}/export", f"{bucket}/flights.parquet")
-    assert (verified.rows, verified.mismatches) == (118, 0)
-    assert "verify.json" in objects(f"{bucket}/export/2")
-    export = tfloom.export(ours, tmp_path / "export")
-    scores = tfloom.predict(f"{bucket}/export", f"{bucket}/flights.parquet", f"{bucket}/scores/a.parquet")
-    assert scores.equals(tfloom.predict(export, here / "flights.parquet"))
-    assert pq.read_table(storage.fetch(f"{bucket}/scores/a.parquet")).equals(scores)
-    assert (tfloom.transform(f"{bucket}/transformed", f"{bucket}/flights.parquet")
-            == tfloom.transform(here / "transformed", here / "flights.parquet"))  # fmt: skip
-    tfloom.report(bucket, f"{bucket}/report.html")
-    assert storage.read(f"{bucket}/report.html").startswith(b"<!doctype html>")
+    for command, there, here in (
+        ("verify", f"{bucket}/export", trained.folder / "export"),
+        ("transform", f"{bucket}/transformed", trained.folder / "transformed"),
+        ("predict", f"{bucket}/export", trained.folder / "export"),
+        ("evaluate", f"{bucket}/model", trained.folder / "model"),
+    ):
+        said, ours = run(command, there, data), run(command, here, tmp_path / "memory.parquet")
+        assert (said.code, said.out) == (0, ours.out), said.err
+    said = run("report", bucket, "-o", f"{bucket}/report.html")
+    assert said.lines[-1].startswith(f"written: {bucket}/report.html, ")
+    assert storage.read(f"{bucket}/report.html").lower().startswith(b"<!doctype html>")
+    said = run("infer", data, "--label", "delay", "-o", f"{bucket}/spec.yaml")
+    assert said.code == 0, said.err
+    assert run("check", f"{bucket}/spec.yaml", data).code == 0
     with tfloom.serve(f"{bucket}/export", port=0) as server:
         assert urllib.request.urlopen(f"{server.url}/v1/models/export", timeout=30).status == 200
 

@@ -1,6 +1,6 @@
 """Paths, on this machine or in Google Cloud Storage: gs://bucket/folder/name.
 
-What is named so is read where it lies. A folder of ours (transform output, model, export) is worked on in a copy under the
+Raw data is read where it lies. A folder of ours (transform output, model, export) is worked on in a copy under the
 mirror, a temporary folder of this process that has a place for every object, gs://bucket/a/b at <mirror>/bucket/a/b: so
 what holds between paths holds between their copies. `fetch` brings the copy up to date, `publish` the objects.
 
@@ -120,10 +120,10 @@ def stat(path: str) -> tuple[int, int]:
     return info.mtime_ns or 0, info.size or 0
 
 
-def opened(path: str) -> Any:
-    """A file to read bytes from, from its beginning on."""
+def opened(path: str, buffer: int = io.DEFAULT_BUFFER_SIZE) -> Any:
+    """A file to read bytes from, from its beginning on. buffer: how many it reads at once, at least."""
     key = _object(path)
-    return open(path, "rb", 1 << 20) if key is None else io.BufferedReader(_service().open_input_file(key), 1 << 20)
+    return open(path, "rb", buffer) if key is None else io.BufferedReader(_service().open_input_file(key), buffer)
 
 
 def read(path: str) -> bytes:
@@ -295,9 +295,20 @@ def _connected(emulator: str | None) -> Any:
     from pyarrow.fs import GcsFileSystem
 
     if emulator is None:
-        return GcsFileSystem(retry_time_limit=_RETRIED)
+        # Nobody may read what is public; asked for an access token, the service would try to make one for minutes.
+        return GcsFileSystem(anonymous=not _signed_in(), retry_time_limit=_RETRIED)
     scheme, _, host = emulator.rpartition("://")
     return GcsFileSystem(anonymous=True, scheme=scheme or "http", endpoint_override=host, retry_time_limit=_RETRIED)
+
+
+def _signed_in() -> bool:
+    import google.auth
+
+    try:
+        google.auth.default()
+    except google.auth.exceptions.DefaultCredentialsError:
+        return False
+    return True
 
 
 def _info(key: str) -> Any:

@@ -30,8 +30,8 @@ def opened(path: str) -> io.BufferedReader:
     codec = next((codec for magic, codec in _CODECS.items() if head.startswith(magic)), None)
     if codec is not None:
         return io.BufferedReader(_Decompressed(path, *codec), 1 << 20)
-    opened: io.BufferedReader = storage.opened(path)
-    return opened
+    plain: io.BufferedReader = storage.opened(path, 1 << 20)
+    return plain
 
 
 def broken(stream: io.BufferedReader) -> str | None:
