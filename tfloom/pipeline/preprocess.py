@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
@@ -56,7 +57,7 @@ def preprocess(
     with whole_or_absent(out, overwrite) as staging:
         memory = staging / "memory"
         memory.mkdir()
-        sources = find(data, memory)
+        sources = find(data, memory, columns=spec.columns_read)
         threads = threads or os.cpu_count() or 1
         spec = resolve(spec, sources, threads)
         _run(spec, sources, staging, examples, threads, memory_limit, beam_options, report)
@@ -67,7 +68,7 @@ def preprocess(
         shutil.rmtree(staging / "accounts")
         (staging / "feature_spec.json").write_text(spec.to_json())
         write_json(staging / "report.json", made | {"fingerprint": fingerprint(staging)})
-        shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
+        storage.remove(_beside(out))  # of an earlier try, which this one has mended
     return TransformOutput.open(out)
 
 
@@ -87,7 +88,7 @@ def _run(
         if options:
             from tfloom.pipeline.engines import beam
 
-            beam.run(spec, sources, str(staging), options, examples)
+            beam.run(spec, sources, storage.named(staging), options, examples)
         else:
             from tfloom.pipeline.engines import local
 
@@ -99,12 +100,14 @@ def _run(
             shutil.rmtree(staging / name, ignore_errors=True)
         engine = "Beam engine" if options else "local engine"
         _log.warning("the %s does not know %s: tf.Transform's own Beam pipeline runs the job", engine, error)
-        tft_beam.run(spec, sources, str(staging), options, examples)
+        tft_beam.run(spec, sources, storage.named(staging), options, examples)
+    storage.gather(staging, but="examples/")
 
 
 def _beside(out: str | Path) -> Path:
     """Where the rejected rows are kept when there were too many to write `out`."""
-    return Path(out).with_name(f"{Path(out).name}.rejected")
+    out = storage.local(out)
+    return out.with_name(f"{out.name}.rejected")
 
 
 def _report(spec: FeatureSpec, sources: Sequence[Source], staging: Path) -> dict[str, Any]:
@@ -155,6 +158,7 @@ def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: fl
     if rows["rejected"] > max_rejected * rows["in"]:
         kept = _beside(out)
         publish(staging / "rejected", kept)
+        storage.publish(kept)
         worst = "; ".join(f"{n} x {reason}" for reason, n in list(report["reasons"].items())[:3])
         raise DataError(
             f"{rows['rejected']} of {rows['in']} rows are rejected: {worst}",

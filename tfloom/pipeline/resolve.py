@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tfloom.feature_specs.column import Dtype
 from tfloom.feature_specs.errors import DataError, SpecError, nearest
 from tfloom.feature_specs.inputs import Input
 from tfloom.feature_specs.numbers import is_missing, is_text, numbers
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.formats import parquet
 from tfloom.pipeline.in_order import in_order
 from tfloom.pipeline.sources import Chunk, Source, chunks, schema
 
@@ -67,7 +67,8 @@ def check_columns(spec: FeatureSpec, sources: Sequence[Source], wanted: Sequence
 
 
 def _check_kind(spec: FeatureSpec, source: Source, name: str, kind: pa.DataType) -> None:
-    if pa.types.is_nested(kind) and (not pa.types.is_list(kind) or pa.types.is_nested(kind.value_type)):
+    value = kind.value_type if pa.types.is_list(kind) else kind
+    if pa.types.is_nested(value) or pa.types.is_interval(value):
         raise DataError(f"{source.place}: column {name!r}, which {_reader(spec, name)} reads, is {kind}",
                         expected="a value a row, or a list of values", received=str(kind))  # fmt: skip
 
@@ -108,7 +109,7 @@ def _from_parquet(source: Source, names: Sequence[str]) -> dict[str, Seen]:
 
 def _nulls(source: Source, names: Sequence[str]) -> dict[str, bool]:
     """Whether a column has any, by the statistics of a Parquet file, where they say so."""
-    with pq.ParquetFile(source.path) as file:
+    with parquet.opened(source.path) as file:
         metadata = file.metadata
         paths = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
         result = {}
@@ -136,7 +137,8 @@ def _of(values: pa.Array) -> Seen:
             if (read := _all_numbers(distinct, number_type)) is not None:
                 return Seen(dtype, any_missing, integral=dtype == "int64" or _integral(read))  # type: ignore[arg-type]
         return Seen("string", bool(values.null_count))
-    return Seen(_dtype(kind), any_missing, integral=pa.types.is_floating(kind) and _integral(present))
+    fractional = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return Seen(_dtype(kind), any_missing, integral=fractional and _integral(present))
 
 
 def _all_numbers(texts: pa.Array, kind: pa.DataType) -> pa.Array | None:

@@ -18,14 +18,16 @@ from tfloom.pipeline.sources import Chunk, Data, Source, chunks, find, schema
 
 
 @contextlib.contextmanager
-def opened(data: Data | Mapping[str, Data], known: Sequence[str] = ()) -> Iterator[tuple[Source, ...]]:
+def opened(
+    data: Data | Mapping[str, Data], columns: Sequence[str], known: Sequence[str] = ()
+) -> Iterator[tuple[Source, ...]]:
     """The sources of data, or of data by split; what lies in memory is there as a file for as long.
 
-    known: see sources.find.
+    columns, known: see sources.find.
     """
     by_split: dict[Any, Data] = dict(data) if isinstance(data, Mapping) else {None: data}
     with tempfile.TemporaryDirectory() as scratch:
-        yield find(by_split, Path(scratch), known)
+        yield find(by_split, Path(scratch), known, columns)
 
 
 def parsed(
