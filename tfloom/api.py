@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tfloom.feature_specs.draft import Draft
     from tfloom.pipeline.check import Checked
+    from tfloom.pipeline.engines.beam_job import Job
     from tfloom.pipeline.explain import Explained
     from tfloom.pipeline.sources import Data
     from tfloom.serving.server import Server
@@ -146,6 +147,7 @@ def preprocess(
     memory_limit: int = 1 << 30,
     beam_options: Sequence[str] = (),
     report: Callable[[str, int, int | None], None] | None = None,
+    interrupted: Callable[[Job], bool] | None = None,
 ) -> TransformOutput:
     """Materialise `data` by a spec into the transform output `out`.
 
@@ -157,12 +159,13 @@ def preprocess(
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
       memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
         is more lies on disk.
-      beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
-      report: called with (phase, rows done, about how many there are, None where nobody knows) as rows are done, where
-        it is not Beam that runs.
+      beam_options: Beam's pipeline options, `--runner` among them; without any the job runs here, without Beam.
+      report: called with (phase, rows done, about how many there are, None where nobody knows) as rows are done.
+      interrupted: asked at Ctrl-C whether to cancel a job that would go on elsewhere: False watches it further. Left
+        out, it goes on, and nothing is published.
 
     Raises:
-      SpecError, DataError, ArtefactError: in three parts; then nothing is written.
+      SpecError, DataError, ArtefactError, JobError: in three parts; then nothing is written.
     """
     from tfloom.pipeline.preprocess import preprocess as run
 
@@ -177,6 +180,7 @@ def preprocess(
         memory_limit=memory_limit,
         beam_options=beam_options,
         report=report,
+        interrupted=interrupted,
     )
 
 

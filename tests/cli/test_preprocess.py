@@ -89,14 +89,14 @@ def test_a_size_that_is_none(refused, size):
 def test_options_are_handed_on(tfloom, way, monkeypatch):
     calls = []
 
-    def preprocess(spec, data, out, report, **options):
+    def preprocess(spec, data, out, report, interrupted, **options):
         calls.append((data, str(out), options))
         return TransformOutput.open(way.folder / "transformed")
 
     monkeypatch.setattr(api, "preprocess", preprocess)
     files = ["--train", "a.csv", "--train", "b.csv", "--test", "c.csv"]
     options = ["--max-rejected", "0.5", "--examples", "both", "--overwrite", "--threads", "3"]
-    options += ["--memory-limit", "1.5GiB", "--beam=--runner=FlinkRunner"]
+    options += ["--memory-limit", "1.5GiB", "--runner", "FlinkRunner", "--parallelism=3"]
     assert tfloom("preprocess", "spec.yaml", *files, *options, "-o", "out").code == 0
     assert calls == [
         (
@@ -108,7 +108,25 @@ def test_options_are_handed_on(tfloom, way, monkeypatch):
                 "examples": "both",
                 "threads": 3,
                 "memory_limit": 3 << 29,
-                "beam_options": ["--runner=FlinkRunner"],
+                "beam_options": ["--runner", "FlinkRunner", "--parallelism=3"],
             },
         )
     ]
+
+
+def test_an_option_that_nobody_has(refused):
+    what, expected, received = refused("preprocess", "spec.yaml", "people.csv", "-o", "never", "--max-rejectd=0.5")
+    assert (what, received) == ("--max-rejectd: there is no such option", "--max-rejectd=0.5")
+    assert expected.startswith("'--max-rejected', or another of: --eval")
+
+
+def test_a_runner_that_cannot(refused):
+    what, _, received = refused("preprocess", "spec.yaml", "people.csv", "-o", "never", "--runner", "DaskRunner")
+    assert what.startswith("--runner: DaskRunner of Beam cannot run the job")
+    assert received == "DaskRunner"
+
+
+def test_the_help_shows_what_people_set(succeeds):
+    told = "\n".join(succeeds("preprocess", "--help"))
+    assert "--runner What runs the job: one of DataflowRunner, FlinkRunner" in told
+    assert "--flexrs_goal Set the Flexible Resource Scheduling mode" in told

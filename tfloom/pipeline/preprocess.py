@@ -7,17 +7,20 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.staging import publish
-from tfloom.pipeline.progress import Report
+from tfloom.pipeline.progress import Report, about
 from tfloom.pipeline.resolve import resolve
 from tfloom.pipeline.sources import FORMATS, Data, Source, find
+
+if TYPE_CHECKING:
+    from tfloom.pipeline.engines.beam_job import Job
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ def preprocess(
     memory_limit: int = 1 << 30,
     beam_options: Sequence[str] = (),
     report: Report | None = None,
+    interrupted: Callable[[Job], bool] | None = None,
 ) -> TransformOutput:
     """Materialise `data` and write the transform output `out`, whole or not at all.
 
@@ -47,11 +51,16 @@ def preprocess(
       memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
         is more lies on disk.
       beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
-      report: called as rows are done, where it is not Beam that runs.
+      report: called as rows are done.
+      interrupted: asked at Ctrl-C whether to cancel a job that would go on elsewhere; left out, it goes on.
 
     Raises:
       SpecError, DataError, ArtefactError: in three parts; then nothing is written.
     """
+    if beam_options:
+        from tfloom.pipeline.engines.beam_options import checked
+
+        checked(beam_options)
     spec.check_files()
     with whole_or_absent(out, overwrite) as staging:
         memory = staging / "memory"
@@ -59,8 +68,9 @@ def preprocess(
         sources = find(data, memory)
         threads = threads or os.cpu_count() or 1
         spec = resolve(spec, sources, threads)
-        _run(spec, sources, staging, examples, threads, memory_limit, beam_options, report)
+        counts = _run(spec, sources, staging, examples, threads, memory_limit, beam_options, report, interrupted)
         made = _report(spec, sources, staging)
+        _compare(counts, made["rows"])
         _place(sources, staging / "rejected")
         _check(made, staging, Path(out), max_rejected)
         shutil.rmtree(memory)
@@ -80,21 +90,36 @@ def _run(
     memory_limit: int,
     options: Sequence[str],
     report: Report | None,
-) -> None:
+    interrupted: Callable[[Job], bool] | None,
+) -> dict[str, int]:
+    """What Beam's counters say of the rows; nothing where it is not Beam that runs."""
     if not options:
         from tfloom.pipeline.engines import local
         from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
 
         try:
             local.run(spec, sources, str(staging), threads, memory_limit, examples, report)
-            return
+            return {}
         except UnknownAnalyzerError as error:
             shutil.rmtree(staging / "analysis")
             shutil.rmtree(staging / "parsed")
             _log.warning("the local engine does not know %s: Beam runs the job", error)
-    from tfloom.pipeline.engines import beam
+    from tfloom.pipeline.engines import beam, beam_job
 
-    beam.run(spec, sources, str(staging), options, examples)
+    run = beam_job.Run(options or ["--runner=FnApiRunner"], report, about(sources), interrupted)
+    beam.run(spec, sources, str(staging), examples, run.pipeline())
+    return run.counts
+
+
+def _compare(counts: Mapping[str, int], rows: Mapping[str, int]) -> None:
+    """Say where Beam's counters differ from the accounts, which count.
+
+    A bundle that was tried again is counted again, while its chunks' accounts are written over by the same.
+    """
+    differing = [f"{name} {counts.get(name, 0):,} ({n:,})" for name, n in rows.items() if counts.get(name, 0) != n]
+    if counts and differing:
+        _log.warning("rows: Beam counts %s; it counts again what was tried again, what is in brackets is so",
+                     ", ".join(differing))  # fmt: skip
 
 
 def _beside(out: str | Path) -> Path:

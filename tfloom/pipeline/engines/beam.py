@@ -12,13 +12,13 @@ import apache_beam as beam
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.errors import TfloomError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS
 from tfloom.pipeline import learning
+from tfloom.pipeline.engines import beam_job
 from tfloom.pipeline.graph_inputs import adapter_config, passing
 from tfloom.pipeline.ingest import ingest
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
@@ -26,10 +26,16 @@ from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
 from tfloom.pipeline.sources import Source, chunks
 
 
-def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequence[str], form: Form) -> None:
+def run(
+    spec: FeatureSpec,
+    sources: Sequence[Source],
+    folder: str,
+    form: Form,
+    running: contextlib.AbstractContextManager[beam.Pipeline],
+) -> None:
     """Materialise `sources` by a resolved spec into `folder`: transform_fn, examples, accounts, rejected.
 
-    options: Beam's pipeline options, such as ``["--runner=DataflowRunner", ...]``; none runs in this process.
+    running: the pipeline to build, which on leaving runs: `beam_job.Run(...).pipeline()`.
     """
     for name in ("examples", "accounts", "rejected"):
         tf.io.gfile.makedirs(f"{folder}/{name}")
@@ -38,22 +44,13 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequ
         _as_raised(),
         tempfile.TemporaryDirectory() as scratch,
         tft_beam.Context(temp_dir=scratch, passthrough_keys=set(passing(spec))),
-        _pipeline(options) as pipeline,
+        running as pipeline,
     ):
         parsed = pipeline | beam.Create(list(sources)) | beam.ParDo(_Ingest(spec, folder)).with_outputs("train", "all")
         graph = (parsed.train, adapter) | tft_beam.AnalyzeDataset(preprocessing_fn(spec))
         (rows, _) = ((parsed.all, adapter), graph) | tft_beam.TransformDataset(output_record_batches=True)
         _ = rows | beam.Map(lambda pair: write_examples(pair[0], f"{folder}/examples", form))
         _ = graph | tft_beam.WriteTransformFn(folder)
-
-
-def _pipeline(options: Sequence[str]) -> beam.Pipeline:
-    if options:
-        return beam.Pipeline(options=PipelineOptions(list(options)))
-    # By name: DirectRunner would first try a runner that it must download.
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
-    return beam.Pipeline(runner=FnApiRunner())
 
 
 @contextlib.contextmanager
@@ -83,6 +80,7 @@ class _Ingest(beam.DoFn):
         for chunk in chunks(source, self.spec.columns_read, self.spec.chunk_rows):
             done = ingest(self.spec, chunk)
             write_account(chunk, done, self.folder)
+            beam_job.count(done.account)
             if done.rows.num_rows == 0:
                 continue
             rows = learning.added(self.spec, done.rows.append_column(PLACE, place(done.splits, chunk)))
