@@ -59,7 +59,7 @@ def test_they_are_beams_own():
 
 @pytest.mark.parametrize("given", [*RUNNERS, "flink", "Portable", "PRISMRUNNER", "Direct", "DirectRunner"])
 def test_runners_as_beam_spells_them(given):
-    needed = DATAFLOW[1:] + ["--sdk_container_image=i"] if given == "DataflowRunner" else []
+    needed = [*DATAFLOW[1:], "--sdk_container_image=i"] if given == "DataflowRunner" else []
     runner = checked(["--runner", given, *needed]).view_as(StandardOptions).runner
     # DirectRunner would first try a runner that it must download.
     assert runner == {"flink": "FlinkRunner", "Portable": "PortableRunner", "PRISMRUNNER": "PrismRunner"}.get(

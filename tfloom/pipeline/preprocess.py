@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -107,8 +108,13 @@ def _run(
     from tfloom.pipeline.engines import beam, beam_job
 
     run = beam_job.Run(options or ["--runner=FnApiRunner"], report, about(sources), interrupted)
-    beam.run(spec, sources, str(staging), examples, run.pipeline())
+    beam.run(spec, [_absolute(source) for source in sources], str(staging.absolute()), examples, run.pipeline())
     return run.counts
+
+
+def _absolute(source: Source) -> Source:
+    """A worker may run in another folder than we do."""
+    return source if "://" in source.path else dataclasses.replace(source, path=os.path.abspath(source.path))
 
 
 def _compare(counts: Mapping[str, int], rows: Mapping[str, int]) -> None:
