@@ -46,11 +46,14 @@ def run(
         tft_beam.Context(temp_dir=scratch, passthrough_keys=set(passing(spec))),
         running as pipeline,
     ):
-        parsed = pipeline | beam.Create(list(sources)) | beam.ParDo(_Ingest(spec, folder)).with_outputs("train", "all")
-        graph = (parsed.train, adapter) | tft_beam.AnalyzeDataset(preprocessing_fn(spec))
-        (rows, _) = ((parsed.all, adapter), graph) | tft_beam.TransformDataset(output_record_batches=True)
-        _ = rows | beam.Map(lambda pair: write_examples(pair[0], f"{folder}/examples", form))
-        _ = graph | tft_beam.WriteTransformFn(folder)
+        read = pipeline | "Read" >> beam.Create(list(sources))
+        parsed = read | "Ingest" >> beam.ParDo(_Ingest(spec, folder)).with_outputs("train", "all")
+        graph = (parsed.train, adapter) | "Learn" >> tft_beam.AnalyzeDataset(preprocessing_fn(spec))
+        (rows, _) = ((parsed.all, adapter), graph) | "Transform" >> tft_beam.TransformDataset(
+            output_record_batches=True
+        )
+        _ = rows | "Write examples" >> beam.Map(lambda pair: write_examples(pair[0], f"{folder}/examples", form))
+        _ = graph | "Write graph" >> tft_beam.WriteTransformFn(folder)
 
 
 @contextlib.contextmanager

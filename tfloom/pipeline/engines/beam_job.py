@@ -99,8 +99,10 @@ class Run:
             _log.info("job: %s", job.url)
         ended = _Ended(result)
         told = ""
-        while not ended.wait(PERIOD):
+        while True:
             try:
+                if ended.wait(PERIOD):
+                    break
                 state, stages, done = _looked_at(result)
                 if state != told:
                     told = state
@@ -203,13 +205,15 @@ def _stages(result: Any) -> str:
 
 def _failed(runner: str, error: Exception) -> TfloomError:
     """What a job failed by: an error of the data that a worker met, or what the runner says last."""
-    text = str(error)
+    text = re.sub(r"^Dataflow pipeline failed\. State: \w+, Error:\s*", "", str(error))
     if ours := _OURS.search(text):
         name, what, expected, received = ours.groups()
         return getattr(errors, name, JobError)(what, expected=expected, received=received.partition(" [while")[0])
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason"]
+    # A traceback of Python ends with what happened, others begin with it.
+    told = lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
     return JobError(
         f"{runner}: the job failed, and nothing is published",
         expected="a job that ends well; the same command again makes the whole output",
-        received=f"{type(error).__name__}: {lines[-1] if lines else 'no reason'}"[:500],
+        received=f"{type(error).__name__}: {told}"[:300],
     )
