@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tfloom.pipeline.check import Checked
     from tfloom.pipeline.engines.beam_job import Job
     from tfloom.pipeline.explain import Explained
+    from tfloom.pipeline.plan import Plan
     from tfloom.pipeline.sources import Data
     from tfloom.serving.server import Server
     from tfloom.serving.verify import Verified
@@ -39,7 +40,7 @@ Path_ = str | Path
 
 __all__ = [
     "check", "convert", "convert_estimator", "dataset", "estimator_spec", "evaluate", "export", "infer", "keras_inputs",
-    "load_spec", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
+    "load_spec", "plan", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
 ]  # fmt: skip
 
 
@@ -182,6 +183,17 @@ def preprocess(
         report=report,
         interrupted=interrupted,
     )
+
+
+def plan(spec: FeatureSpec | Path_, data: Data | Mapping[str, Data], beam_options: Sequence[str] = ()) -> Plan:
+    """What `preprocess` of the same would do, checked and built, but not started.
+
+    Raises:
+      SpecError, DataError: where it could not run.
+    """
+    from tfloom.pipeline.plan import plan as run
+
+    return run(_spec(spec), _by_split(data), beam_options)
 
 
 def transform(transformed: TransformOutput | Path_, data: Data, rows: int = 3) -> list[Explained]:

@@ -3,13 +3,14 @@
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress
 
 from tfloom import api
-from tfloom.cli.preprocess import BAR, report_to
+from tfloom.cli.preprocess import BAR, ask, report_to
 from tfloom.feature_specs.directories import TransformOutput
 
 
@@ -27,6 +28,15 @@ def test_what_became_of_the_rows(way):
 
 def test_no_bar_where_nobody_looks(way):
     assert way.preprocess.err == ""
+
+
+@pytest.mark.parametrize(("answer", "cancels"), [("y", True), ("Yes", True), ("n", False), ("", False)])
+def test_ctrl_c_asks_whether_to_cancel_a_job(monkeypatch, answer, cancels):
+    console = Console(file=(out := io.StringIO()), force_terminal=True, color_system=None, width=120)
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer + "\n"))
+    with Progress(*BAR, console=console) as progress:
+        assert ask(progress)(SimpleNamespace(name="2026-1")) is cancels
+    assert "cancel the job 2026-1? [y/N] (no: watch it further; Ctrl-C: leave it alone)" in out.getvalue()
 
 
 def test_a_bar_for_each_phase():
@@ -130,3 +140,21 @@ def test_the_help_shows_what_people_set(succeeds):
     told = "\n".join(succeeds("preprocess", "--help"))
     assert "--runner What runs the job: one of DataflowRunner, FlinkRunner" in told
     assert "--flexrs_goal Set the Flexible Resource Scheduling mode" in told
+
+
+def test_a_dry_run(tfloom, way):
+    before = {path: path.stat().st_mtime_ns for path in way.folder.rglob("*")}
+    said = tfloom("preprocess", "spec.yaml", "people.csv", "-o", "never", "--dry-run", "--runner=PrismRunner")
+    assert said.code == 0, said
+    assert said.lines[:4] == [
+        "checked: every option is known to Beam, and the runner has those that it needs",
+        "checked: the spec: 3 columns, labels: rich",
+        "checked: data: 1 csv",
+        "checked: every column that is read is there: age-now, home town, income, fold",
+    ]
+    assert re.match(r"steps: Read \(\d+\), Ingest \(\d+\), ", said.lines[4])
+    assert said.lines[5].startswith("stage 1: ")
+    shuffle, nothing = said.lines[-2:]
+    assert re.fullmatch(r"shuffle: about [\d.,]+ MB a million rows, in 1 pass; by the first 79 training rows", shuffle)
+    assert nothing == "nothing was started"
+    assert {path: path.stat().st_mtime_ns for path in way.folder.rglob("*")} == before

@@ -157,7 +157,6 @@ def test_ctrl_c(service, answer):
         watch = stack.enter_context(made.pipeline())
         _ = watch | beam.Create([1]) | beam.Map(lambda _: beam_job.count({"in": 7}))
         when(lambda: any(path.endswith("/executionDetails") for _, path, _ in dataflow.requests), interrupt)
-        dataflow.requests.clear()
     dataflow.released.set()
     cancelled = [path for method, path, _ in dataflow.requests if method == "PUT"]
     assert len(asked) == (answer is not None)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,7 +17,7 @@ from tfloom.cli._console import console, counts, progress_console, tensorflow
 from tfloom.cli._data import DataArgument, Eval, Test, Train, by_split
 from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.errors import SpecError
-from tfloom.feature_specs.spec import load_spec
+from tfloom.feature_specs.spec import FeatureSpec, load_spec
 
 if TYPE_CHECKING:
     from tfloom.pipeline.engines.beam_job import Job
@@ -47,6 +47,9 @@ def command(
         typer.Option(help="What vocabularies may take of memory while they are counted; what is more lies on disk."),
     ] = "1GiB",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over an output that is there.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the job and show what it would be; nothing is started or written.")
+    ] = False,
 ) -> None:
     """Materialise raw data by a spec: learn from the train split, transform every row.
 
@@ -55,6 +58,9 @@ def command(
     named = by_split(data, train, eval_, test)
     limit = _bytes(memory_limit)
     read = load_spec(spec)
+    if dry_run:
+        _show(read, named, context.args)
+        return
     began = time.perf_counter()
     _say_what_a_job_does()
     quiet = not progress_console.is_terminal
@@ -73,6 +79,22 @@ def command(
     for reason, n in report["reasons"].items():
         console.print(f"rejected: {n:,} x {reason}")
     console.print(f"written: {out} in {time.perf_counter() - began:.0f} s")
+
+
+def _show(spec: FeatureSpec, data: Any, options: Sequence[str]) -> None:
+    with tensorflow():
+        from tfloom import api
+    plan = api.plan(spec, data, options)
+    for line in plan.checked:
+        console.print(f"checked: {line}")
+    if plan.steps:
+        console.print("steps: " + ", ".join(f"{name} ({n})" for name, n in plan.steps.items()))
+    for number, names in enumerate(plan.stages, 1):
+        console.print(f"stage {number}: " + ", ".join(names))
+    passes = "1 pass" if plan.passes == 1 else f"{plan.passes} passes"
+    console.print(f"shuffle: about {plan.shuffled / 1e6:,.2f} MB a million rows, in {passes}; by the first "
+                  f"{plan.rows:,} training rows")  # fmt: skip
+    console.print("nothing was started")
 
 
 def _say_what_a_job_does() -> None:
