@@ -36,8 +36,8 @@ def test_counters_are_compared(counts, told, caplog):
 
 
 def test_values_that_beam_refuses():
-    run = beam_job.Run(["--runner=PrismRunner", "--num_workers=3", "--max_num_workers=2"])
+    run = beam_job.Run(["--runner=PortableRunner", "--environment_type=LOOPBACK", "--environment_config=localhost:1"])
     with pytest.raises(SpecError) as told, run.pipeline():
         pass
-    assert told.value.what == "--runner PrismRunner: its options do not fit"
-    assert "num_workers (3) cannot exceed max_num_workers (2)" in told.value.received
+    assert told.value.what == "--runner PortableRunner: its options do not fit"
+    assert "environment_config is not compatible with environment type LOOPBACK" in told.value.received

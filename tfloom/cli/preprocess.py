@@ -135,7 +135,9 @@ def ask(progress: Progress) -> Callable[[Job], bool]:
     def cancel(job: Job) -> bool:
         progress.stop()
         console = progress.console
-        answer = console.input(f"cancel the job {job.name}? [y/N] (no: watch it further; Ctrl-C: leave it alone) ")
+        answer = console.input(
+            f"cancel the job {job.name}? [y/N] (no: watch it further; Ctrl-C: leave it alone) ", markup=False
+        )
         progress.start()
         return answer.strip().lower() in ("y", "yes")
 
