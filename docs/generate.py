@@ -200,26 +200,33 @@ def beam_table(group: str) -> str:
 
 
 def template() -> dict[str, Any]:
-    """The metadata of the Flex Template: every parameter of `tfloom preprocess`, and what its help says of it.
+    """The metadata of the Flex Template: what `tfloom preprocess` takes, and what its help says of it.
 
-    What Dataflow itself asks for at a launch, project and workers and so on, is no parameter.
+    Project, region, name, and folders for what is temporary are no parameters: every launch has them.
     """
     from tfloom.cli import app
+    from tfloom.pipeline.engines.beam_options import COMMON, help_of
 
     command = typer.main.get_command(app).commands["preprocess"]
+    help_line = command.help.partition("\n")[0]
     parameters = []
     for one in command.params:
-        name = {"out": "output"}.get(one.name, one.name.strip("_"))
-        if name in ("help", "dry_run", "threads", "memory_limit"):
-            continue
-        default = f" Left out: {one.default}." if one.default not in (None, False) and not one.required else ""
-        told = {"name": name, "label": name.replace("_", " ").capitalize(), "helpText": one.help + default}
-        parameters.append(told | {"isOptional": not (one.required or name in ("data", "output")), "paramType": "TEXT"})
-    return {
-        "name": "tfloom preprocess",
-        "description": command.help.partition("\n")[0],
-        "parameters": parameters,
-    }
+        # Those left out are of a terminal, or of a run on one machine.
+        if one.name not in ("help", "dry_run", "threads", "memory_limit"):
+            name = "output" if one.name == "out" else one.name.strip("_")
+            default = f" Left out: {one.default}." if one.default and not one.required else ""
+            parameters.append(parameter(name, one.help + default, optional=name not in ("spec", "output")))
+    for about in ("Its workers", "The service", "What workers install"):
+        # The image has all of ours.
+        names = (name for name in COMMON[about] if name not in ("setup_file", "extra_package", "requirements_file"))
+        parameters += [parameter(name, help_of(name), optional=name != "sdk_container_image") for name in names]
+    return {"name": "tfloom preprocess", "description": help_line, "parameters": parameters}
+
+
+def parameter(name: str, told: str, *, optional: bool) -> dict[str, Any]:
+    """As a Flex Template has it."""
+    label = name.replace("_", " ").capitalize()
+    return {"name": name, "label": label, "helpText": told, "isOptional": optional, "paramType": "TEXT"}
 
 
 def command_page(name: str, command: Any, parent: Any) -> str:

@@ -185,6 +185,30 @@ def preprocess(
     )
 
 
+def template(
+    spec: FeatureSpec | Path_,
+    data: Data | Mapping[str, Data],
+    out: Path_,
+    beam_options: Sequence[str],
+    *,
+    overwrite: bool = False,
+    max_rejected: float = 0.01,
+    examples: Form = "tfrecord",
+) -> None:
+    """Stage the job of `preprocess` for others to start, as the launcher of a Flex Template does; it publishes `out`.
+
+    Args:
+      beam_options: with `--template_location`, where the job is written to.
+
+    Raises:
+      SpecError, DataError, ArtefactError: in three parts; then nothing is staged.
+    """
+    from tfloom.pipeline.preprocess import template as run
+
+    run(_spec(spec), _by_split(data), Path(out), beam_options, overwrite=overwrite, max_rejected=max_rejected,
+        examples=examples)  # fmt: skip
+
+
 def plan(spec: FeatureSpec | Path_, data: Data | Mapping[str, Data], beam_options: Sequence[str] = ()) -> Plan:
     """What `preprocess` of the same would do, checked and built, but not started.
 

@@ -1,7 +1,9 @@
 """The job as Dataflow gets it, and what is told of it: no Google, but the pipeline that was submitted really runs."""
 
 import contextlib
+import importlib.util
 import io
+import json
 import logging
 import re
 import signal
@@ -25,12 +27,16 @@ from tests.conftest import FLIGHTS, flights
 from tests.pipeline import dataflow_service
 from tests.pipeline.test_engines import files
 from tfloom.feature_specs.directories import TransformOutput
-from tfloom.feature_specs.errors import DataError, JobError
+from tfloom.feature_specs.errors import DataError, JobError, SpecError
 from tfloom.feature_specs.spec import load_spec
 from tfloom.pipeline.engines import beam_job
+from tfloom.pipeline.engines.beam_options import names
 from tfloom.pipeline.preprocess import preprocess
 
 ROOT = Path(__file__).parents[2]
+_launcher = importlib.util.spec_from_file_location("launcher", ROOT / "docs/dataflow/launcher.py")
+launcher = importlib.util.module_from_spec(_launcher)
+_launcher.loader.exec_module(launcher)
 IMAGE = "us-docker.pkg.dev/project/images/tfloom:1"
 WORKERS = [
     "--machine_type", "n2-standard-4", "--num_workers=2", "--max_num_workers", "8", "--disk_size_gb=50",
@@ -115,6 +121,53 @@ def test_the_pipeline(ran):
         for one in pipeline.components.environments.values()
     }
     assert images == {IMAGE}
+
+
+def test_a_flex_template(service, folder):
+    """Its launcher stages the job and ends; started by others, the job publishes what the local engine makes."""
+    dataflow, options = service
+    location = f"gs://{dataflow_service.BUCKET}/launches/job_object"
+    parameters = ["--spec=flights.yaml", "--data=flights.csv", "--output=launched", "--max_rejected=0.5"]
+    options = [*options, f"--template_location={location}", f"--sdk_container_image={IMAGE}"]
+    dataflow.requests.clear()
+    with contextlib.chdir(folder):
+        told = run(*launcher.arguments(parameters + options))
+        assert told.lines == [f"staged: {location}; the job publishes launched itself"], told
+        local = files(preprocess(load_spec("flights.yaml"), {None: "flights.csv"}, "beside"))
+    assert dataflow.requests == []
+    assert not (folder / "launched").exists()
+    dataflow.created(json.loads(dataflow.objects[location]))
+    while dataflow.state == "JOB_STATE_RUNNING":
+        time.sleep(0.1)
+    assert dataflow.state == "JOB_STATE_DONE", dataflow.error
+    launched = files(TransformOutput.open(folder / "launched"))
+    # Relative to a folder that a worker need not have.
+    launched["report.json"] = launched["report.json"].replace(f"{folder}/".encode(), b"")
+    assert launched == local
+    assert list(folder.glob(".launched*")) == []
+
+
+def test_its_parameters_are_the_commands():
+    metadata = json.loads((ROOT / "docs/dataflow/metadata.json").read_text())
+    named = [one["name"] for one in metadata["parameters"]]
+    ours = {"spec", "data", *launcher.FILES, *launcher.OURS, "overwrite"}
+    assert len(named) == len(set(named))
+    assert ours < set(named)
+    assert [name for name in named if name not in ours and f"--{name}" not in names()] == []
+    required = {one["name"] for one in metadata["parameters"] if not one["isOptional"]}
+    assert required == {"spec", "output", "sdk_container_image"}
+    assert all(one["helpText"] and one["label"] for one in metadata["parameters"])
+    given = ["--spec=s.yaml", "--train=a b", "--overwrite=true", "--max_rejected=.1", "--project=p"]
+    passed_on = ["--train=a", "--train=b", "--overwrite", "--max-rejected=.1", "--project=p"]
+    assert launcher.arguments(given) == ["preprocess", "s.yaml", *passed_on]
+
+
+@pytest.mark.parametrize("last", [None, print], ids=["somebody waits", "nobody waits"])
+def test_a_job_that_is_held_is_started_by_others(service, last):
+    """A job that somebody is to wait for cannot be held for others, and one that is held has to publish itself."""
+    held = ["--template_location=gs://b/t"] if last is None else []
+    with pytest.raises(SpecError, match="--template_location: "):
+        beam_job.Run([*service[1], f"--sdk_container_image={IMAGE}", *held], last=last)
 
 
 def test_an_error_of_the_data_on_a_worker(service):

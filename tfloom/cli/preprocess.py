@@ -61,6 +61,12 @@ def command(
     if dry_run:
         _show(read, named, context.args)
         return
+    if location := _template_location(context.args):
+        with tensorflow():
+            from tfloom import api
+        api.template(read, named, out, context.args, overwrite=overwrite, max_rejected=max_rejected, examples=examples)
+        console.print(f"staged: {location}; the job publishes {out} itself")
+        return
     began = time.perf_counter()
     _say_what_a_job_does()
     quiet = not progress_console.is_terminal
@@ -79,6 +85,18 @@ def command(
     for reason, n in report["reasons"].items():
         console.print(f"rejected: {n:,} x {reason}")
     console.print(f"written: {out} in {time.perf_counter() - began:.0f} s")
+
+
+def _template_location(options: Sequence[str]) -> str | None:
+    """Where the job is to be written to, for others to start it."""
+    if not any(one.startswith("--template_location") for one in options):
+        return None
+    from apache_beam.options.pipeline_options import GoogleCloudOptions
+
+    from tfloom.pipeline.engines.beam_options import checked
+
+    location: str | None = checked(options).view_as(GoogleCloudOptions).template_location
+    return location
 
 
 def _show(spec: FeatureSpec, data: Any, options: Sequence[str]) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import os
 import shutil
+import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, whole_or_absent, write_json
-from tfloom.feature_specs.errors import DataError, SpecError
+from tfloom.feature_specs.errors import ArtefactError, DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.staging import publish
 from tfloom.pipeline.progress import Report, about
@@ -70,16 +73,68 @@ def preprocess(
         threads = threads or os.cpu_count() or 1
         spec = resolve(spec, sources, threads)
         counts = _run(spec, sources, staging, examples, threads, memory_limit, beam_options, report, interrupted)
-        made = _report(spec, sources, staging)
-        _compare(counts, made["rows"])
-        _place(sources, staging / "rejected")
-        _check(made, staging, Path(out), max_rejected)
-        shutil.rmtree(memory)
-        shutil.rmtree(staging / "accounts")
-        (staging / "feature_spec.json").write_text(spec.to_json())
-        write_json(staging / "report.json", made | {"fingerprint": fingerprint(staging)})
-        shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
+        _compare(counts, finish(spec, sources, staging, Path(out), max_rejected))
     return TransformOutput.open(out)
+
+
+def template(
+    spec: FeatureSpec,
+    data: Mapping[str | None, Data],
+    out: str | Path,
+    beam_options: Sequence[str],
+    *,
+    overwrite: bool = False,
+    max_rejected: float = 0.01,
+    examples: Form = "tfrecord",
+) -> None:
+    """Stage a job that `--template_location` holds: started by others, it publishes `out` itself, as its last step.
+
+    The arguments are those of `preprocess`.
+
+    Raises:
+      SpecError, DataError, ArtefactError: in three parts; then nothing is staged.
+    """
+    from tfloom.pipeline.engines import beam, beam_job
+
+    spec.check_files()
+    out = Path(out).absolute()
+    if out.exists() and not overwrite:
+        raise ArtefactError(f"{out}: is there already", expected="a new path, or --overwrite", received=str(out))
+    folder = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.launched")
+    with tempfile.TemporaryDirectory() as none_in_memory:
+        sources = [_absolute(source) for source in find(data, Path(none_in_memory))]
+    spec = resolve(spec, sources)
+    last = functools.partial(_finish_and_publish, spec, sources, folder, out, max_rejected)
+    beam.run(spec, sources, str(folder), examples, beam_job.Run(beam_options, last=last).pipeline())
+
+
+def _finish_and_publish(
+    spec: FeatureSpec, sources: Sequence[Source], folder: Path, out: Path, max_rejected: float
+) -> None:
+    """On a worker, which may be told to do it again when it is done."""
+    if folder.exists():
+        finish(spec, sources, folder, out, max_rejected)
+        publish(folder, out)
+
+
+def finish(
+    spec: FeatureSpec, sources: Sequence[Source], staging: Path, out: Path, max_rejected: float
+) -> dict[str, int]:
+    """Make a transform output of what an engine wrote, and account for every row: the rows by what became of them.
+
+    Raises:
+      DataError: where too many rows are rejected. SpecError: where none is left to train on.
+    """
+    made = _report(spec, sources, staging)
+    _place(sources, staging / "rejected")
+    _check(made, staging, out, max_rejected)
+    shutil.rmtree(staging / "memory", ignore_errors=True)
+    shutil.rmtree(staging / "accounts")
+    (staging / "feature_spec.json").write_text(spec.to_json())
+    write_json(staging / "report.json", made | {"fingerprint": fingerprint(staging)})
+    shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
+    rows: dict[str, int] = made["rows"]
+    return rows
 
 
 def _run(
@@ -180,7 +235,8 @@ def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: fl
         raise AssertionError(f"rows are lost: {rows}")
     if rows["rejected"] > max_rejected * rows["in"]:
         kept = _beside(out)
-        publish(staging / "rejected", kept)
+        if (staging / "rejected").exists():  # not, where a worker tries again
+            publish(staging / "rejected", kept)
         worst = "; ".join(f"{n} x {reason}" for reason, n in list(report["reasons"].items())[:3])
         raise DataError(
             f"{rows['rejected']} of {rows['in']} rows are rejected: {worst}",

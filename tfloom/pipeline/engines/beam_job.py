@@ -13,6 +13,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
+from apache_beam.pipeline import PipelineVisitor
 from apache_beam.runners.runner import PipelineState
 
 from tfloom.feature_specs import errors
@@ -54,6 +55,8 @@ class Run:
 
     options: of Beam. report: is told the state of the job and how many of about `rows` rows it has read.
     interrupted: is asked, at Ctrl-C, whether to cancel a job that would go on without us; without it the job does.
+    last: what a worker does when everything else is done, in a job that `--template_location` holds for others to start;
+      nobody here waits for that one.
     """
 
     def __init__(
@@ -62,8 +65,14 @@ class Run:
         report: Report | None = None,
         rows: int | None = None,
         interrupted: Callable[[Job], bool] | None = None,
+        last: Callable[[], None] | None = None,
     ) -> None:
         self.options, self.report, self.rows, self.interrupted = checked(options), report, rows, interrupted
+        self.last = last
+        if bool(self.options.view_as(GoogleCloudOptions).template_location) != bool(last):
+            raise SpecError("--template_location: holds a job for others to start, which publishes its output itself",
+                            expected="the option, and tfloom.api.template or the command line",
+                            received="one of them alone")  # fmt: skip
         self.runner = self.options.view_as(StandardOptions).runner
         self.counts: dict[str, int] = {}
         """By counter, when the job has ended; empty where the runner tells none."""
@@ -85,6 +94,10 @@ class Run:
             self.counts = counters(made.run())
             return
         try:
+            if self.last is not None:
+                _ = made | "Publish" >> _Last(self.last, _ends(made))
+                made.run()
+                return
             result = made.run()
             self._watch(result)
         except TfloomError:
@@ -130,6 +143,34 @@ class Run:
         else:
             _log.warning("job: goes on, but what it writes will not be published; to cancel it: %s", job.cancel)
         raise KeyboardInterrupt
+
+
+class _Last(beam.PTransform):
+    """Acts when all of some PCollections are there."""
+
+    def __init__(self, act: Callable[[], None], ends: Sequence[beam.PCollection]) -> None:
+        super().__init__()
+        self.act, self.ends = act, ends
+
+    def expand(self, root: beam.Pipeline) -> Any:
+        act = self.act
+        counted = [beam.pvalue.AsIter(end | f"End {n}" >> beam.combiners.Count.Globally())
+                   for n, end in enumerate(self.ends)]  # fmt: skip
+        return root | "Once" >> beam.Create([None]) | "Act" >> beam.Map(lambda _, *ends: act(), *counted)
+
+
+def _ends(pipeline: beam.Pipeline) -> list[beam.PCollection]:
+    """What no step of a pipeline reads."""
+    made: dict[Any, None] = {}
+    read: set[Any] = set()
+
+    class Visitor(PipelineVisitor):
+        def visit_transform(self, node: Any) -> None:
+            made.update(dict.fromkeys(node.outputs.values()))
+            read.update(node.inputs, (side.pvalue for side in node.side_inputs))
+
+    pipeline.visit(Visitor())
+    return [one for one in made if one not in read and isinstance(one, beam.PCollection)]
 
 
 class _Ended:

@@ -53,7 +53,6 @@ _REFUSED = {
     "dry_run": "Beam's own checks nothing; --dry-run shows the graph, and what was checked",
     "streaming": "the job is a batch job: what is learned, is learned of all rows",
     "update": "the job is a batch job, which no other one replaces",
-    "template_location": "a classic template could publish nothing when it ends; docs/dataflow.md has a Flex Template",
     "no_wait_until_finish": "what the job wrote is published when it has ended, by the command that waits for it",
     "output_executable_path": "the job would not run, and there would be nothing to publish",
     "save_main_session": "nothing of the job lies in a main session",
