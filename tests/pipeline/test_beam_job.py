@@ -39,5 +39,5 @@ def test_values_that_beam_refuses():
     run = beam_job.Run(["--runner=PortableRunner", "--environment_type=LOOPBACK", "--environment_config=localhost:1"])
     with pytest.raises(SpecError) as told, run.pipeline():
         pass
-    assert told.value.what == "--runner PortableRunner: its options do not fit"
+    assert told.value.what == "--runner: Beam refuses its options"
     assert "environment_config is not compatible with environment type LOOPBACK" in told.value.received

@@ -29,7 +29,7 @@ from tests.pipeline.test_engines import files
 from tfloom.feature_specs.directories import TransformOutput
 from tfloom.feature_specs.errors import DataError, JobError, SpecError
 from tfloom.feature_specs.spec import load_spec
-from tfloom.pipeline.engines import beam_job
+from tfloom.pipeline.engines import beam_job, beam_template
 from tfloom.pipeline.engines.beam_options import names
 from tfloom.pipeline.preprocess import preprocess
 
@@ -162,12 +162,13 @@ def test_its_parameters_are_the_commands():
     assert launcher.arguments(given) == ["preprocess", "s.yaml", *passed_on]
 
 
-@pytest.mark.parametrize("last", [None, print], ids=["somebody waits", "nobody waits"])
-def test_a_job_that_is_held_is_started_by_others(service, last):
-    """A job that somebody is to wait for cannot be held for others, and one that is held has to publish itself."""
-    held = ["--template_location=gs://b/t"] if last is None else []
+def test_a_job_that_is_held_is_started_by_others(service):
+    """A job that somebody waits for cannot be held, and one that is held has to say where."""
+    options = [*service[1], f"--sdk_container_image={IMAGE}"]
     with pytest.raises(SpecError, match="--template_location: "):
-        beam_job.Run([*service[1], f"--sdk_container_image={IMAGE}", *held], last=last)
+        beam_job.Run([*options, "--template_location=gs://b/t"])
+    with pytest.raises(SpecError, match="--template_location: "), beam_template.held(options, print):
+        pass
 
 
 def test_an_error_of_the_data_on_a_worker(service):

@@ -95,7 +95,7 @@ def _template_location(options: Sequence[str]) -> str | None:
 
     from tfloom.pipeline.engines.beam_options import checked
 
-    location: str | None = checked(options).view_as(GoogleCloudOptions).template_location
+    location: str | None = checked(options, held=True).view_as(GoogleCloudOptions).template_location
     return location
 
 

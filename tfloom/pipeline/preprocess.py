@@ -94,7 +94,7 @@ def template(
     Raises:
       SpecError, DataError, ArtefactError: in three parts; then nothing is staged.
     """
-    from tfloom.pipeline.engines import beam, beam_job
+    from tfloom.pipeline.engines import beam, beam_template
 
     spec.check_files()
     out = Path(out).absolute()
@@ -105,7 +105,7 @@ def template(
         sources = [_absolute(source) for source in find(data, Path(none_in_memory))]
     spec = resolve(spec, sources)
     last = functools.partial(_finish_and_publish, spec, sources, folder, out, max_rejected)
-    beam.run(spec, sources, str(folder), examples, beam_job.Run(beam_options, last=last).pipeline())
+    beam.run(spec, sources, str(folder), examples, beam_template.held(beam_options, last))
 
 
 def _finish_and_publish(

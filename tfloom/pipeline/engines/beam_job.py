@@ -13,7 +13,6 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
-from apache_beam.pipeline import PipelineVisitor
 from apache_beam.runners.runner import PipelineState
 
 from tfloom.feature_specs import errors
@@ -50,13 +49,20 @@ def count(account: Mapping[str, int]) -> None:
         Metrics.counter(NAMESPACE, name).inc(rows)
 
 
+def empty(options: PipelineOptions) -> beam.Pipeline:
+    """A pipeline to build. Raises SpecError where Beam refuses values of its options."""
+    try:
+        return beam.Pipeline(options=options)
+    except ValueError as error:
+        raise SpecError("--runner: Beam refuses its options", expected="what Beam asks for",
+                        received=" ".join(str(error).split())) from None  # fmt: skip
+
+
 class Run:
     """Runs a pipeline that is built within it, and waits for its end.
 
     options: of Beam. report: is told the state of the job and how many of about `rows` rows it has read.
     interrupted: is asked, at Ctrl-C, whether to cancel a job that would go on without us; without it the job does.
-    last: what a worker does when everything else is done, in a job that `--template_location` holds for others to start;
-      nobody here waits for that one.
     """
 
     def __init__(
@@ -65,14 +71,8 @@ class Run:
         report: Report | None = None,
         rows: int | None = None,
         interrupted: Callable[[Job], bool] | None = None,
-        last: Callable[[], None] | None = None,
     ) -> None:
         self.options, self.report, self.rows, self.interrupted = checked(options), report, rows, interrupted
-        self.last = last
-        if bool(self.options.view_as(GoogleCloudOptions).template_location) != bool(last):
-            raise SpecError("--template_location: holds a job for others to start, which publishes its output itself",
-                            expected="the option, and tfloom.api.template or the command line",
-                            received="one of them alone")  # fmt: skip
         self.runner = self.options.view_as(StandardOptions).runner
         self.counts: dict[str, int] = {}
         """By counter, when the job has ended; empty where the runner tells none."""
@@ -84,26 +84,18 @@ class Run:
         Raises:
           JobError: where it cannot be submitted, or fails. TfloomError: where it fails by an error of the data.
         """
-        try:
-            made = beam.Pipeline(options=self.options)
-        except ValueError as error:  # by Beam's validator, of values of options
-            raise SpecError(f"--runner {self.runner}: its options do not fit", expected="what Beam asks for",
-                            received=" ".join(str(error).split())) from None  # fmt: skip
+        made = empty(self.options)
         yield made
         if self.runner == "FnApiRunner":  # in this process: its errors are as they were raised
             self.counts = counters(made.run())
             return
         try:
-            if self.last is not None:
-                _ = made | "Publish" >> _Last(self.last, _ends(made))
-                made.run()
-                return
             result = made.run()
             self._watch(result)
         except TfloomError:
             raise
         except Exception as error:
-            raise _failed(self.runner, error) from error
+            raise failed(self.runner, error) from error
         self.counts = counters(result)
 
     def _watch(self, result: Any) -> None:
@@ -143,34 +135,6 @@ class Run:
         else:
             _log.warning("job: goes on, but what it writes will not be published; to cancel it: %s", job.cancel)
         raise KeyboardInterrupt
-
-
-class _Last(beam.PTransform):
-    """Acts when all of some PCollections are there."""
-
-    def __init__(self, act: Callable[[], None], ends: Sequence[beam.PCollection]) -> None:
-        super().__init__()
-        self.act, self.ends = act, ends
-
-    def expand(self, root: beam.Pipeline) -> Any:
-        act = self.act
-        counted = [beam.pvalue.AsIter(end | f"End {n}" >> beam.combiners.Count.Globally())
-                   for n, end in enumerate(self.ends)]  # fmt: skip
-        return root | "Once" >> beam.Create([None]) | "Act" >> beam.Map(lambda _, *ends: act(), *counted)
-
-
-def _ends(pipeline: beam.Pipeline) -> list[beam.PCollection]:
-    """What no step of a pipeline reads."""
-    made: dict[Any, None] = {}
-    read: set[Any] = set()
-
-    class Visitor(PipelineVisitor):
-        def visit_transform(self, node: Any) -> None:
-            made.update(dict.fromkeys(node.outputs.values()))
-            read.update(node.inputs, (side.pvalue for side in node.side_inputs))
-
-    pipeline.visit(Visitor())
-    return [one for one in made if one not in read and isinstance(one, beam.PCollection)]
 
 
 class _Ended:
@@ -244,7 +208,7 @@ def _stages(result: Any) -> str:
     return f"({done} of {len(stages)} stages)" if stages else ""
 
 
-def _failed(runner: str, error: Exception) -> TfloomError:
+def failed(runner: str, error: Exception) -> TfloomError:
     """What a job failed by: an error of the data that a worker met, or what the runner says last."""
     text = re.sub(r"^Dataflow pipeline failed\. State: \w+, Error:\s*", "", str(error))
     if ours := _OURS.search(text):

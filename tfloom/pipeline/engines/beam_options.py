@@ -119,8 +119,10 @@ def divided(arguments: Sequence[str], ours: Mapping[str, bool]) -> tuple[list[st
     return mine, beams
 
 
-def checked(options: Sequence[str]) -> PipelineOptions:
+def checked(options: Sequence[str], *, held: bool = False) -> PipelineOptions:
     """Options of which Beam knows each, for a runner that we run on.
+
+    held: whether it is others who start the job, from `--template_location`.
 
     Raises:
       SpecError: where an option is none of Beam's or lacks what it needs, or a job could not run by them.
@@ -132,6 +134,10 @@ def checked(options: Sequence[str]) -> PipelineOptions:
     for name, reason in _REFUSED.items():
         if getattr(known, name, None):
             raise SpecError(f"--{name}: is not for this job", expected=reason, received=f"--{name}")
+    if bool(known.template_location) != held:
+        raise SpecError("--template_location: holds a job that others start, which publishes its output itself",
+                        expected="the option on the command line, or with tfloom.api.template",
+                        received=known.template_location or "no option")  # fmt: skip
     runner = _runner(known.runner)
     if runner == "DataflowRunner":
         _dataflow(known)
