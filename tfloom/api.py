@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
     from tfloom.feature_specs.draft import Draft
     from tfloom.pipeline.check import Checked
+    from tfloom.pipeline.engines.beam_job import Job
     from tfloom.pipeline.explain import Explained
+    from tfloom.pipeline.plan import Plan
     from tfloom.pipeline.sources import Data
     from tfloom.serving.server import Server
     from tfloom.serving.verify import Verified
@@ -41,7 +43,7 @@ Path_ = str | Path
 
 __all__ = [
     "check", "convert", "convert_estimator", "dataset", "estimator_spec", "evaluate", "export", "infer", "keras_inputs",
-    "load_spec", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
+    "load_spec", "plan", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
 ]  # fmt: skip
 
 
@@ -149,6 +151,7 @@ def preprocess(
     memory_limit: int = 1 << 30,
     beam_options: Sequence[str] = (),
     report: Callable[[str, int, int | None], None] | None = None,
+    interrupted: Callable[[Job], bool] | None = None,
 ) -> TransformOutput:
     """Materialise `data` by a spec into the transform output `out`.
 
@@ -161,12 +164,13 @@ def preprocess(
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
       memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
         is more lies on disk.
-      beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
-      report: called with (phase, rows done, about how many there are, None where nobody knows) as rows are done, where
-        it is not Beam that runs.
+      beam_options: Beam's pipeline options, `--runner` among them; without any the job runs here, without Beam.
+      report: called with (phase, rows done, about how many there are, None where nobody knows) as rows are done.
+      interrupted: asked at Ctrl-C whether to cancel a job that would go on elsewhere: False watches it further. Left
+        out, it goes on, and nothing is published.
 
     Raises:
-      SpecError, DataError, ArtefactError: in three parts; then nothing is written.
+      SpecError, DataError, ArtefactError, JobError: in three parts; then nothing is written.
     """
     from tfloom.pipeline.preprocess import preprocess as run
 
@@ -181,7 +185,43 @@ def preprocess(
         memory_limit=memory_limit,
         beam_options=beam_options,
         report=report,
+        interrupted=interrupted,
     )
+
+
+def template(
+    spec: FeatureSpec | Path_,
+    data: Data | Mapping[str, Data],
+    out: Path_,
+    beam_options: Sequence[str],
+    *,
+    overwrite: bool = False,
+    max_rejected: float = 0.01,
+    examples: Form = "tfrecord",
+) -> None:
+    """Stage the job of `preprocess` for others to start, as the launcher of a Flex Template does; it publishes `out`.
+
+    Args:
+      beam_options: with `--template_location`, where the job is written to.
+
+    Raises:
+      SpecError, DataError, ArtefactError: in three parts; then nothing is staged.
+    """
+    from tfloom.pipeline.preprocess import template as run
+
+    run(_spec(spec), _by_split(data), Path(out), beam_options, overwrite=overwrite, max_rejected=max_rejected,
+        examples=examples)  # fmt: skip
+
+
+def plan(spec: FeatureSpec | Path_, data: Data | Mapping[str, Data], beam_options: Sequence[str] = ()) -> Plan:
+    """What `preprocess` of the same would do, checked and built, but not started.
+
+    Raises:
+      SpecError, DataError: where it could not run.
+    """
+    from tfloom.pipeline.plan import plan as run
+
+    return run(_spec(spec), _by_split(data), beam_options)
 
 
 def transform(transformed: TransformOutput | Path_, data: Data, rows: int = 3) -> list[Explained]:

@@ -43,6 +43,10 @@ class ArtefactError(TfloomError):
     """A directory that is not the transform output, the model or the export it was taken for."""
 
 
+class JobError(TfloomError):
+    """A job of a Beam runner that did not end well; what it wrote is not published."""
+
+
 def _rebuild(cls: type[TfloomError], what: str, expected: str, received: str) -> TfloomError:
     return cls(what, expected=expected, received=received)
 
