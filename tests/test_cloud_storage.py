@@ -213,7 +213,7 @@ def test_a_run_that_was_cut_off_goes_on_elsewhere(here, bucket, tmp_path):
     resumed = tfloom.train(here / "transformed", out, TRAIN, report=lambda epoch, *_: epochs.append(epoch))
     assert set(epochs) == {2}
     assert_same(resumed, tfloom.train(here / "transformed", tmp_path / "model", TRAIN))
-    assert storage.exists(f"{bucket}/model.training.tar") is False
+    assert storage.is_free(f"{bucket}/model.training.tar")
     assert resumed.transformed.path == (here / "transformed").resolve()
     with pytest.raises(ArtefactError, match=f"{out}: is there already"):
         tfloom.train(here / "transformed", out, TRAIN)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tfloom.feature_specs import storage
-from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, whole_or_absent, write_json
+from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, stored, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.staging import publish
@@ -96,7 +96,8 @@ def _run(
     from tfloom.pipeline.engines import beam
 
     beam.run(spec, sources, storage.named(staging), options, examples)
-    storage.gather(staging, but="examples/")
+    with stored(staging):
+        storage.gather(staging, but="examples/")
 
 
 def _beside(out: str | Path) -> Path:
@@ -153,7 +154,8 @@ def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: fl
     if rows["rejected"] > max_rejected * rows["in"]:
         kept = _beside(out)
         publish(staging / "rejected", kept)
-        storage.publish(kept)
+        with stored(kept):
+            storage.publish(kept)
         worst = "; ".join(f"{n} x {reason}" for reason, n in list(report["reasons"].items())[:3])
         raise DataError(
             f"{rows['rejected']} of {rows['in']} rows are rejected: {worst}",
