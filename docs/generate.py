@@ -7,7 +7,10 @@ A page asks for the table of a model by `<!-- fields: begin NAME -->` and `<!-- 
 kind or a class of `MODELS`. The meaning of a field is what the docstring of its class, or of a parent, says after
 `field: `; a field that no docstring explains is an error. What a kind is (`tfloom list columns` in full) stands between
 `<!-- about: begin NAME -->` and `<!-- about: end -->`, the table of all kinds between `<!-- kinds: begin columns -->`
-and `<!-- kinds: end -->`. The example of its page is written by `docs/examples.py`.
+and `<!-- kinds: end -->`. The example of its page is written by `docs/examples.py`. Beam's options that the
+help shows stand between `<!-- beam: begin GROUP -->` and `<!-- beam: end -->`, GROUP being one of those of the help, in
+lower case and with dashes. `docs/dataflow/metadata.json`, the parameters of the Flex Template, is the help of
+`tfloom preprocess` too.
 """
 
 from __future__ import annotations
@@ -36,7 +39,9 @@ DOCS = Path(__file__).parent
 MODELS = {cls.__name__: cls for cls in (Input, Label, Weight, ByHash, ByColumn, ByTime)}
 DISCRIMINATORS = ("kind", "by")
 # At the start of a line: a page that is shown as code, indented, is left alone.
-BLOCK = re.compile(r"^(<!-- (fields|about|kinds): begin (\w+) -->\n).*?^(<!-- \2: end -->)", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^(<!-- (fields|about|kinds|beam): begin ([\w-]+) -->\n).*?^(<!-- \2: end -->)", re.DOTALL | re.MULTILINE
+)
 FIELDS = re.compile(r"(?:^|(?<=\. ))([a-z_0-9]+(?:, [a-z_0-9]+)*):\s", re.MULTILINE)
 
 
@@ -54,6 +59,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Each generated file, or page with a generated block, and what it should hold."""
     yield DOCS / "spec.schema.json", json.dumps(json_schema(), indent=2) + "\n"
     yield DOCS / "cli.md", cli_reference()
+    yield DOCS / "dataflow" / "metadata.json", json.dumps(template(), indent=2) + "\n"
     for path in sorted(DOCS.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         if BLOCK.search(text):
@@ -62,7 +68,9 @@ def generated() -> Iterator[tuple[Path, str]]:
 
 def block(what: str, name: str) -> str:
     """The text between two marks."""
-    return field_table(model(name)) if what == "fields" else about(kind(name)) if what == "about" else kinds()
+    tables = {"fields": lambda: field_table(model(name)), "about": lambda: about(kind(name)), "kinds": kinds,
+              "beam": lambda: beam_table(name)}  # fmt: skip
+    return tables[what]()
 
 
 def kinds() -> str:
@@ -180,6 +188,45 @@ def cli_reference() -> str:
     ]
     head = ["# The command line", "Written by `docs/generate.py` from the code.", markdown(root.help)]
     return "\n\n".join([*filter(None, head), "\n".join(index), *pages]) + "\n"
+
+
+def beam_table(group: str) -> str:
+    """Options of Beam that the help of `tfloom preprocess` shows."""
+    from tfloom.pipeline.engines.beam_options import COMMON, help_of
+
+    (names,) = (names for about, names in COMMON.items() if about.lower().replace(" ", "-") == group)
+    rows = [table_row(f"`--{name}`", help_of(name)) for name in names]
+    return "\n".join([table_row("option", "what"), table_row("---", "---"), *rows]) + "\n"
+
+
+def template() -> dict[str, Any]:
+    """The metadata of the Flex Template: what `tfloom preprocess` takes, and what its help says of it.
+
+    Project, region, name, and folders for what is temporary are no parameters: every launch has them.
+    """
+    from tfloom.cli import app
+    from tfloom.pipeline.engines.beam_options import COMMON, help_of
+
+    command = typer.main.get_command(app).commands["preprocess"]
+    help_line = command.help.partition("\n")[0]
+    parameters = []
+    for one in command.params:
+        # Those left out are of a terminal, or of a run on one machine.
+        if one.name not in ("help", "dry_run", "threads", "memory_limit"):
+            name = "output" if one.name == "out" else one.name.strip("_")
+            default = f" Left out: {one.default}." if one.default and not one.required else ""
+            parameters.append(parameter(name, one.help + default, optional=name not in ("spec", "output")))
+    for about in ("Its workers", "The service", "What workers install"):
+        # The image has all of ours.
+        names = (name for name in COMMON[about] if name not in ("setup_file", "extra_package", "requirements_file"))
+        parameters += [parameter(name, help_of(name), optional=name != "sdk_container_image") for name in names]
+    return {"name": "tfloom preprocess", "description": help_line, "parameters": parameters}
+
+
+def parameter(name: str, told: str, *, optional: bool) -> dict[str, Any]:
+    """As a Flex Template has it."""
+    label = name.replace("_", " ").capitalize()
+    return {"name": name, "label": label, "helpText": told, "isOptional": optional, "paramType": "TEXT"}
 
 
 def command_page(name: str, command: Any, parent: Any) -> str:

@@ -63,3 +63,15 @@ def test_the_schema_has_every_kind_and_no_loose_end():
     assert all(schema["$defs"][kind]["additionalProperties"] is False for kind in kinds)
     references = set(re.findall(r'"#/\$defs/([^"]+)"', json.dumps(schema)))
     assert references <= schema["$defs"].keys()
+
+
+def test_the_workers_image_has_what_is_pinned():
+    """Beam refuses workers of another version than that which submits the job."""
+    image = (ROOT / "docs/dataflow/Dockerfile").read_text()
+    (beam,) = re.findall(r"^apache-beam==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert re.findall(r"^FROM (.*)", image, re.MULTILINE)[-1] == f"apache/beam_python3.11_sdk:{beam}"
+    copied = [name for line in re.findall(r"^COPY ([^-].*) \S+$", image, re.MULTILINE) for name in line.split()]
+    assert "docs/dataflow/launcher.py" in copied
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    (step,) = yaml.safe_load((ROOT / "docs/dataflow/cloudbuild.yaml").read_text())["steps"]
+    assert (ROOT / step["args"][step["args"].index("--file") + 1]).is_file()

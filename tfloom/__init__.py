@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         infer,
         keras_inputs,
         load_spec,
+        plan,
         predict,
         preprocess,
         report,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check", "convert", "convert_estimator", "dataset", "estimator_spec", "evaluate", "export", "infer", "keras_inputs",
-    "load_spec", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
+    "load_spec", "plan", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
 ]  # fmt: skip
 
 

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any, overload
 
 import pyarrow as pa
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import (
     ORIGIN,
     ExportDirectory,
     Form,
     ModelDirectory,
     TransformOutput,
+    fetched,
+    versions,
     whole_or_absent,
     write_json,
 )  # fmt: skip
-from tfloom.feature_specs.errors import ArtefactError, SpecError
+from tfloom.feature_specs.errors import ArtefactError, DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec, load_spec
 
 if TYPE_CHECKING:
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 
     from tfloom.feature_specs.draft import Draft
     from tfloom.pipeline.check import Checked
+    from tfloom.pipeline.engines.beam_job import Job
     from tfloom.pipeline.explain import Explained
+    from tfloom.pipeline.plan import Plan
     from tfloom.pipeline.sources import Data
     from tfloom.serving.server import Server
     from tfloom.serving.verify import Verified
@@ -38,7 +43,7 @@ Path_ = str | Path
 
 __all__ = [
     "check", "convert", "convert_estimator", "dataset", "estimator_spec", "evaluate", "export", "infer", "keras_inputs",
-    "load_spec", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
+    "load_spec", "plan", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
 ]  # fmt: skip
 
 
@@ -87,7 +92,7 @@ def estimator_spec(source: Path_, columns: Any, label: Mapping[str, Any] | None 
     """
     from tfloom.trainers.from_estimator import spec as run
 
-    return run(Path(source), columns, label)
+    return run(fetched(source), columns, label)
 
 
 def convert_estimator(
@@ -119,8 +124,8 @@ def convert_estimator(
     """
     from tfloom.trainers.from_estimator import convert as run
 
-    return run(Path(source), columns, _transformed(transformed), Path(out), activation=activation, label=label,
-               overwrite=overwrite)  # fmt: skip
+    return run(fetched(source), columns, _transformed(transformed), storage.local(out), activation=activation,
+               label=label, overwrite=overwrite)  # fmt: skip
 
 
 def check(spec: FeatureSpec | Path_, data: Data | Mapping[str, Data]) -> Checked:
@@ -146,23 +151,26 @@ def preprocess(
     memory_limit: int = 1 << 30,
     beam_options: Sequence[str] = (),
     report: Callable[[str, int, int | None], None] | None = None,
+    interrupted: Callable[[Job], bool] | None = None,
 ) -> TransformOutput:
     """Materialise `data` by a spec into the transform output `out`.
 
     Args:
-      data: paths or globs of CSV, Parquet, JSON lines and TFRecord files, a pandas or polars frame, a pyarrow Table or
-        RecordBatches; or these by split, {"train": ..., "eval": ..., "test": ...}.
+      data: paths or globs of CSV, Parquet, JSON lines and TFRecord files, bq://project.dataset.table, a .sql file, a
+        pandas or polars frame, a pyarrow Table or RecordBatches; or these by split, {"train": ..., "eval": ..., "test":
+        ...}.
       max_rejected: the share of rows that may be rejected.
       examples: write the materialised rows as TFRecord of tf.Example, which trainers read, as Parquet, or as both.
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
       memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
         is more lies on disk.
-      beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
-      report: called with (phase, rows done, about how many there are, None where nobody knows) as rows are done, where
-        it is not Beam that runs.
+      beam_options: Beam's pipeline options, `--runner` among them; without any the job runs here, without Beam.
+      report: called with (phase, rows done, about how many there are, None where nobody knows) as rows are done.
+      interrupted: asked at Ctrl-C whether to cancel a job that would go on elsewhere: False watches it further. Left
+        out, it goes on, and nothing is published.
 
     Raises:
-      SpecError, DataError, ArtefactError: in three parts; then nothing is written.
+      SpecError, DataError, ArtefactError, JobError: in three parts; then nothing is written.
     """
     from tfloom.pipeline.preprocess import preprocess as run
 
@@ -177,7 +185,43 @@ def preprocess(
         memory_limit=memory_limit,
         beam_options=beam_options,
         report=report,
+        interrupted=interrupted,
     )
+
+
+def template(
+    spec: FeatureSpec | Path_,
+    data: Data | Mapping[str, Data],
+    out: Path_,
+    beam_options: Sequence[str],
+    *,
+    overwrite: bool = False,
+    max_rejected: float = 0.01,
+    examples: Form = "tfrecord",
+) -> None:
+    """Stage the job of `preprocess` for others to start, as the launcher of a Flex Template does; it publishes `out`.
+
+    Args:
+      beam_options: with `--template_location`, where the job is written to.
+
+    Raises:
+      SpecError, DataError, ArtefactError: in three parts; then nothing is staged.
+    """
+    from tfloom.pipeline.preprocess import template as run
+
+    run(_spec(spec), _by_split(data), Path(out), beam_options, overwrite=overwrite, max_rejected=max_rejected,
+        examples=examples)  # fmt: skip
+
+
+def plan(spec: FeatureSpec | Path_, data: Data | Mapping[str, Data], beam_options: Sequence[str] = ()) -> Plan:
+    """What `preprocess` of the same would do, checked and built, but not started.
+
+    Raises:
+      SpecError, DataError: where it could not run.
+    """
+    from tfloom.pipeline.plan import plan as run
+
+    return run(_spec(spec), _by_split(data), beam_options)
 
 
 def transform(transformed: TransformOutput | Path_, data: Data, rows: int = 3) -> list[Explained]:
@@ -241,6 +285,7 @@ def evaluate(
         told = Metrics(trainers.on_split(directory, split))
         metrics = directory.path / "metrics.json"
         write_json(metrics, (directory.read("metrics.json") if metrics.is_file() else {}) | {split: told})
+        storage.publish(metrics)
         return told
     whole, by_slice = trainers.on_rows(directory, _labelled(directory, data, slice_by))
     slices = {"slices": {value: Metrics(told) for value, told in by_slice.items()}} if slice_by else {}
@@ -273,8 +318,8 @@ def export(model: Any, *where: Any) -> ExportDirectory:
         raise SpecError("export: of what, and where to?",
                         expected="a model directory and an output; or a Keras model, a transform output and an output",
                         received=", ".join(type(one).__name__ for one in (model, *where)))  # fmt: skip
-    out = Path(where[-1])
-    version = out / str(1 + max((int(p.name) for p in out.glob("[0-9]*") if p.name.isdigit()), default=0))
+    out = storage.local(where[-1])
+    version = out / str(1 + max(versions(out), default=0))
     with _no_empty_folder(out), whole_or_absent(version) as staging:
         if is_directory:
             directory = model if isinstance(model, ModelDirectory) else ModelDirectory.open(model)
@@ -319,6 +364,7 @@ def verify(
     with _parsed(directory, output, data, rows) as parsed:
         verified = run(directory, parsed, output, predictor.of_export(directory), url=url)
     write_json(directory.path / "verify.json", verified.to_dict())
+    storage.publish(directory.path / "verify.json")
     return verified
 
 
@@ -351,12 +397,13 @@ def predict(
     directory = _exported(export)
     run = serving.predictor(directory.path)
     tables, left = [], rows
-    with raw_rows.opened(data) as sources:
+    wanted = [*directory.spec.input_names, *(directory.spec.key if key is None else key)]
+    with raw_rows.opened(data, wanted) as sources:
         key = raw_rows.present(sources, directory.spec.key) if key is None else key
         for chunk, done in raw_rows.parsed(directory.spec, sources, labelled=False, keep=key):
             taken = chunk.rows.num_rows if left is None else min(left, chunk.rows.num_rows)
-            keys, positions = chunk.rows.select(list(key)), raw_rows.positions(chunk, done.rows)
-            tables.append(serving.scores(run, keys, done.rows, positions, raw_rows.reasons(chunk, done), taken))
+            keys = chunk.rows.select(list(key))
+            tables.append(serving.scores(run, keys, done.rows, done.positions, raw_rows.reasons(chunk, done), taken))
             left = None if left is None else left - taken
             if left == 0:
                 break
@@ -498,9 +545,9 @@ def _labelled(model: ModelDirectory, data: Data, slice_by: str | None) -> Iterat
     from tfloom.pipeline import rows as raw_rows
 
     keep = [slice_by] if slice_by else []
-    with raw_rows.opened(data) as sources:
+    with raw_rows.opened(data, [*model.spec.data_names, *keep]) as sources:
         for chunk, done in raw_rows.parsed(model.spec, sources, keep=keep):
-            raw = raw_rows.raw(chunk, done.rows)
+            raw = raw_rows.raw(chunk, done)
             yield done.rows, raw.column(slice_by).to_pylist() if slice_by else []
 
 
@@ -528,5 +575,10 @@ def _parsed(
             if left == 0:
                 return
 
-    with raw_rows.opened(data, labels) as sources:
+    with raw_rows.opened(data, export.spec.data_names, labels) as sources:
+        for source in sources:
+            if source.stream is not None:
+                raise DataError(f"{source.place}: cannot be verified: no row has a place to find it by",
+                                expected="a file, such as a Parquet copy of the rows, preprocessed from there",
+                                received="a table, which another session reads in another order")  # fmt: skip
         yield batches(sources)

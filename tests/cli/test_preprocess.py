@@ -3,13 +3,14 @@
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress
 
 from tfloom import api
-from tfloom.cli.preprocess import BAR, report_to
+from tfloom.cli.preprocess import BAR, ask, report_to
 from tfloom.feature_specs.directories import TransformOutput
 
 
@@ -27,6 +28,15 @@ def test_what_became_of_the_rows(way):
 
 def test_no_bar_where_nobody_looks(way):
     assert way.preprocess.err == ""
+
+
+@pytest.mark.parametrize(("answer", "cancels"), [("y", True), ("Yes", True), ("n", False), ("", False)])
+def test_ctrl_c_asks_whether_to_cancel_a_job(monkeypatch, answer, cancels):
+    console = Console(file=(out := io.StringIO()), force_terminal=True, color_system=None, width=120)
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer + "\n"))
+    with Progress(*BAR, console=console) as progress:
+        assert ask(progress)(SimpleNamespace(name="2026-1")) is cancels
+    assert "cancel the job 2026-1? [y/N] (no: watch it further; Ctrl-C: leave it alone)" in out.getvalue()
 
 
 def test_a_bar_for_each_phase():
@@ -89,14 +99,14 @@ def test_a_size_that_is_none(refused, size):
 def test_options_are_handed_on(tfloom, way, monkeypatch):
     calls = []
 
-    def preprocess(spec, data, out, report, **options):
+    def preprocess(spec, data, out, report, interrupted, **options):
         calls.append((data, str(out), options))
         return TransformOutput.open(way.folder / "transformed")
 
     monkeypatch.setattr(api, "preprocess", preprocess)
     files = ["--train", "a.csv", "--train", "b.csv", "--test", "c.csv"]
     options = ["--max-rejected", "0.5", "--examples", "both", "--overwrite", "--threads", "3"]
-    options += ["--memory-limit", "1.5GiB", "--beam=--runner=FlinkRunner"]
+    options += ["--memory-limit", "1.5GiB", "--runner", "FlinkRunner", "--parallelism=3"]
     assert tfloom("preprocess", "spec.yaml", *files, *options, "-o", "out").code == 0
     assert calls == [
         (
@@ -108,7 +118,43 @@ def test_options_are_handed_on(tfloom, way, monkeypatch):
                 "examples": "both",
                 "threads": 3,
                 "memory_limit": 3 << 29,
-                "beam_options": ["--runner=FlinkRunner"],
+                "beam_options": ["--runner", "FlinkRunner", "--parallelism=3"],
             },
         )
     ]
+
+
+def test_an_option_that_nobody_has(refused):
+    what, expected, received = refused("preprocess", "spec.yaml", "people.csv", "-o", "never", "--max-rejectd=0.5")
+    assert (what, received) == ("--max-rejectd: there is no such option", "--max-rejectd=0.5")
+    assert expected.startswith("'--max-rejected', or another of: --eval")
+
+
+def test_a_runner_that_cannot(refused):
+    what, _, received = refused("preprocess", "spec.yaml", "people.csv", "-o", "never", "--runner", "DaskRunner")
+    assert what.startswith("--runner: DaskRunner of Beam cannot run the job")
+    assert received == "DaskRunner"
+
+
+def test_the_help_shows_what_people_set(succeeds):
+    told = "\n".join(succeeds("preprocess", "--help"))
+    assert "--runner What runs the job: one of DataflowRunner, FlinkRunner" in told
+    assert "--flexrs_goal Set the Flexible Resource Scheduling mode" in told
+
+
+def test_a_dry_run(tfloom, way):
+    before = {path: path.stat().st_mtime_ns for path in way.folder.rglob("*")}
+    said = tfloom("preprocess", "spec.yaml", "people.csv", "-o", "never", "--dry-run", "--runner=PrismRunner")
+    assert said.code == 0, said
+    assert said.lines[:4] == [
+        "checked: every option is known to Beam, and the runner has those that it needs",
+        "checked: the spec: 3 columns, labels: rich",
+        "checked: data: 1 csv",
+        "checked: every column that is read is there: age-now, home town, income, fold",
+    ]
+    assert re.match(r"steps: Read \(\d+\), Ingest \(\d+\), ", said.lines[4])
+    assert said.lines[5].startswith("stage 1: ")
+    shuffle, nothing = said.lines[-2:]
+    assert re.fullmatch(r"shuffle: about [\d.,]+ MB a million rows, in 1 pass; by the first 79 training rows", shuffle)
+    assert nothing == "nothing was started"
+    assert {path: path.stat().st_mtime_ns for path in way.folder.rglob("*")} == before

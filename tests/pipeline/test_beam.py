@@ -14,6 +14,7 @@ from tests.pipeline.test_engines import files
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline import resolve, shards
 from tfloom.pipeline.engines import beam as engine
+from tfloom.pipeline.engines import beam_job
 from tfloom.pipeline.engines.analysis import Combined
 from tfloom.pipeline.engines.counts import Counted, Room, Tally, by_entry, pieces, totals
 from tfloom.pipeline.preprocess import preprocess
@@ -105,7 +106,7 @@ def test_a_bundle_that_fails_once(undisturbed, tmp_path, monkeypatch):
     for name in STEPS:
         step = getattr(engine, name)
         monkeypatch.setattr(step, "process", failing_once(step.process))
-    monkeypatch.setattr(engine, "pipeline", lambda options: beam.Pipeline(runner=Retrying()))
+    monkeypatch.setattr(beam_job, "empty", lambda options: beam.Pipeline(runner=Retrying()))
     assert made(tmp_path / "out", "--runner=FnApiRunner") == undisturbed
     assert Retrying.failed == len(STEPS)
 

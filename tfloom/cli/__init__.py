@@ -8,6 +8,7 @@ import os
 import sys
 
 import typer
+from typer.core import TyperCommand
 
 from tfloom.feature_specs import discovery
 from tfloom.feature_specs.errors import TfloomError
@@ -21,7 +22,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for _name in discovery.names(__name__):
-    app.command(_name)(importlib.import_module(f"{__name__}.{_name}").command)
+    _module = importlib.import_module(f"{__name__}.{_name}")
+    app.command(_name, cls=getattr(_module, "CLASS", TyperCommand))(_module.command)
 
 
 def main() -> None:

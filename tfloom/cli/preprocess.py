@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tfloom.cli._beam import BeamCommand
 from tfloom.cli._console import console, counts, progress_console, tensorflow
 from tfloom.cli._data import DataArgument, Eval, Test, Train, by_split
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.errors import SpecError
-from tfloom.feature_specs.spec import load_spec
+from tfloom.feature_specs.spec import FeatureSpec, load_spec
+
+if TYPE_CHECKING:
+    from tfloom.pipeline.engines.beam_job import Job
+
+CLASS = BeamCommand
 
 BAR = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
 
@@ -23,6 +31,7 @@ _UNITS = {"MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6, "GB": 10**9}
 
 
 def command(
+    context: typer.Context,
     spec: Annotated[Path, typer.Argument(help="The feature spec, .yaml or .json.")],
     data: DataArgument = None,
     out: Annotated[Path, typer.Option("--output", "-o", help="The transform output to write.")] = Path("transformed"),
@@ -38,50 +47,120 @@ def command(
         str,
         typer.Option(help="What vocabularies may take of memory while they are counted; what is more lies on disk."),
     ] = "1GiB",
-    beam: Annotated[
-        list[str] | None,
-        typer.Option("--beam", help="A pipeline option of Beam, such as --beam=--runner=FlinkRunner; Beam then runs."),
-    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over an output that is there.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the job and show what it would be; nothing is started or written.")
+    ] = False,
 ) -> None:
-    """Materialise raw data by a spec: learn from the train split, transform every row."""
+    """Materialise raw data by a spec: learn from the train split, transform every row.
+
+    The job runs on this machine, unless a --runner of Beam is named; every other option is Beam's too.
+    """
     named = by_split(data, train, eval_, test)
     limit = _bytes(memory_limit)
     read = load_spec(spec)
+    if dry_run:
+        _show(read, named, context.args)
+        return
+    if location := _template_location(context.args):
+        with tensorflow():
+            from tfloom import api
+        api.template(read, named, out, context.args, overwrite=overwrite, max_rejected=max_rejected, examples=examples)
+        console.print(f"staged: {location}; the job publishes {out} itself")
+        return
     began = time.perf_counter()
+    _say_what_a_job_does()
     quiet = not progress_console.is_terminal
     with Progress(*BAR, console=progress_console, transient=True, disable=quiet) as progress:
-        told = report_to(progress)
+        told, interrupted = report_to(progress), None if quiet else ask(progress)
         with tensorflow():
             from tfloom import api
         output = api.preprocess(
             read, named, out, overwrite=overwrite, max_rejected=max_rejected, examples=examples, threads=threads,
-            memory_limit=limit, beam_options=beam or (), report=told,
+            memory_limit=limit, beam_options=context.args, report=told,
+            interrupted=interrupted,
         )  # fmt: skip
     report = output.report
     console.print("rows: " + counts(report["rows"].items()))
     console.print("splits: " + counts(report["splits"].items()))
     for reason, n in report["reasons"].items():
         console.print(f"rejected: {n:,} x {reason}")
-    console.print(f"written: {out} in {time.perf_counter() - began:.0f} s")
+    console.print(f"written: {storage.named(out)} in {time.perf_counter() - began:.0f} s")
+
+
+def _template_location(options: Sequence[str]) -> str | None:
+    """Where the job is to be written to, for others to start it."""
+    if not any(one.startswith("--template_location") for one in options):
+        return None
+    from apache_beam.options.pipeline_options import GoogleCloudOptions
+
+    from tfloom.pipeline.engines.beam_options import checked
+
+    location: str | None = checked(options, held=True).view_as(GoogleCloudOptions).template_location
+    return location
+
+
+def _show(spec: FeatureSpec, data: Any, options: Sequence[str]) -> None:
+    with tensorflow():
+        from tfloom import api
+    plan = api.plan(spec, data, options)
+    for line in plan.checked:
+        console.print(f"checked: {line}")
+    if plan.steps:
+        console.print("steps: " + ", ".join(f"{name} ({n})" for name, n in plan.steps.items()))
+    for number, names in enumerate(plan.stages, 1):
+        console.print(f"stage {number}: " + ", ".join(names))
+    passes = "1 pass" if plan.passes == 1 else f"{plan.passes} passes"
+    console.print(f"shuffle: about {plan.shuffled / 1e6:,.2f} MB a million rows, in {passes}; by the first "
+                  f"{plan.rows:,} training rows")  # fmt: skip
+    console.print("nothing was started")
+
+
+def _say_what_a_job_does() -> None:
+    """On stderr, where a log keeps it: the page of a job, and its states."""
+    log = logging.getLogger("tfloom.pipeline.engines.beam_job")
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        log.addHandler(_Said())
+        log.propagate = False
+
+
+class _Said(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        progress_console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
 
 
 def report_to(progress: Progress) -> Callable[[str, int, int | None], None]:
     """A bar for each phase, and one before the first that says only that something is done."""
     bars = {"": progress.add_task("preprocessing", total=None, rows="")}
-    began = 0.0
+    began, before = 0.0, 0
 
     def report(phase: str, done: int, total: int | None) -> None:
-        nonlocal began
+        nonlocal began, before
         if phase not in bars:
             *_, last = bars.values()
             progress.update(last, visible=False)
             bars[phase] = progress.add_task(phase, total=total, rows="")
-            began = time.perf_counter()
-        rate = done / max(time.perf_counter() - began, 1e-3)
+            began, before = time.perf_counter(), done
+        rate = (done - before) / max(time.perf_counter() - began, 1e-3)
         progress.update(bars[phase], completed=done, total=total, rows=f"{done:,} rows, {rate:,.0f} rows/s")
 
     return report
+
+
+def ask(progress: Progress) -> Callable[[Job], bool]:
+    """At Ctrl-C: whether to cancel a job that would go on elsewhere."""
+
+    def cancel(job: Job) -> bool:
+        progress.stop()
+        console = progress.console
+        answer = console.input(
+            f"cancel the job {job.name}? [y/N] (no: watch it further; Ctrl-C: leave it alone) ", markup=False
+        )
+        progress.start()
+        return answer.strip().lower() in ("y", "yes")
+
+    return cancel
 
 
 def _bytes(size: str) -> int:

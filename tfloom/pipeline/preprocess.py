@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 import logging
 import os
 import shutil
+import tempfile
+import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, whole_or_absent, write_json
+from tfloom.feature_specs import storage
+from tfloom.feature_specs.directories import Form, TransformOutput, absent, fingerprint, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.staging import publish
-from tfloom.pipeline.progress import Report
+from tfloom.pipeline.progress import Report, about
 from tfloom.pipeline.resolve import resolve
 from tfloom.pipeline.sources import FORMATS, Data, Source, find
+
+if TYPE_CHECKING:
+    from tfloom.pipeline.engines.beam_job import Job
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +42,7 @@ def preprocess(
     memory_limit: int = 1 << 30,
     beam_options: Sequence[str] = (),
     report: Report | None = None,
+    interrupted: Callable[[Job], bool] | None = None,
 ) -> TransformOutput:
     """Materialise `data` and write the transform output `out`, whole or not at all.
 
@@ -47,28 +56,92 @@ def preprocess(
       memory_limit: bytes that the vocabularies may take while they are counted, where it is not Beam that counts; what
         is more lies on disk.
       beam_options: Beam's pipeline options, such as `--runner`; without any the job runs here, without Beam.
-      report: called as rows are done, where it is not Beam that runs.
+      report: called as rows are done.
+      interrupted: asked at Ctrl-C whether to cancel a job that would go on elsewhere; left out, it goes on.
 
     Raises:
       SpecError, DataError, ArtefactError: in three parts; then nothing is written.
     """
+    if beam_options:
+        from tfloom.pipeline.engines.beam_options import checked
+
+        checked(beam_options)
     spec.check_files()
     with whole_or_absent(out, overwrite) as staging:
         memory = staging / "memory"
         memory.mkdir()
-        sources = find(data, memory)
+        sources = find(data, memory, columns=spec.columns_read)
         threads = threads or os.cpu_count() or 1
         spec = resolve(spec, sources, threads)
-        _run(spec, sources, staging, examples, threads, memory_limit, beam_options, report)
-        made = _report(spec, sources, staging)
-        _place(sources, staging / "rejected")
-        _check(made, staging, Path(out), max_rejected)
-        shutil.rmtree(memory)
-        shutil.rmtree(staging / "accounts")
-        (staging / "feature_spec.json").write_text(spec.to_json())
-        write_json(staging / "report.json", made | {"fingerprint": fingerprint(staging)})
-        shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
+        counts = _run(spec, sources, staging, examples, threads, memory_limit, beam_options, report, interrupted)
+        _compare(counts, finish(spec, sources, staging, Path(out), max_rejected))
     return TransformOutput.open(out)
+
+
+def template(
+    spec: FeatureSpec,
+    data: Mapping[str | None, Data],
+    out: str | Path,
+    beam_options: Sequence[str],
+    *,
+    overwrite: bool = False,
+    max_rejected: float = 0.01,
+    examples: Form = "tfrecord",
+) -> None:
+    """Stage a job that `--template_location` holds: started by others, it publishes `out` itself, as its last step.
+
+    The arguments are those of `preprocess`.
+
+    Raises:
+      SpecError, DataError, ArtefactError: in three parts; then nothing is staged.
+    """
+    from tfloom.pipeline.engines import beam, beam_template
+
+    spec.check_files()
+    out = storage.local(out).absolute()
+    absent(out, overwrite)
+    folder = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.launched")
+    with tempfile.TemporaryDirectory() as none_in_memory:
+        sources = [_absolute(source) for source in find(data, Path(none_in_memory), columns=spec.columns_read)]
+    spec = resolve(spec, sources)
+    at, to = storage.named(folder), storage.named(out)
+    last = functools.partial(_finish_and_publish, spec, sources, at, to, max_rejected)
+    beam.run(spec, sources, at, examples, beam_template.held(beam_options, last))
+
+
+def _finish_and_publish(
+    spec: FeatureSpec, sources: Sequence[Source], folder: str, out: str, max_rejected: float
+) -> None:
+    """On a worker, which may be told to do it again when it is done."""
+    from tfloom.pipeline.engines import beam
+
+    if storage.exists(folder):
+        beam.clear(folder)
+        staging, to = storage.local(folder), storage.local(out)
+        storage.gather(staging, but="examples/")
+        finish(spec, sources, staging, to, max_rejected)
+        publish(staging, to)
+        storage.publish(to, staging)
+
+
+def finish(
+    spec: FeatureSpec, sources: Sequence[Source], staging: Path, out: Path, max_rejected: float
+) -> dict[str, int]:
+    """Make a transform output of what an engine wrote, and account for every row: the rows by what became of them.
+
+    Raises:
+      DataError: where too many rows are rejected. SpecError: where none is left to train on.
+    """
+    made = _report(spec, sources, staging)
+    _place(sources, staging / "rejected")
+    _check(made, staging, out, max_rejected)
+    shutil.rmtree(staging / "memory", ignore_errors=True)
+    shutil.rmtree(staging / "accounts")
+    (staging / "feature_spec.json").write_text(spec.to_json())
+    write_json(staging / "report.json", made | {"fingerprint": fingerprint(staging)})
+    storage.remove(_beside(out))  # of an earlier try, which this one has mended
+    rows: dict[str, int] = made["rows"]
+    return rows
 
 
 def _run(
@@ -80,18 +153,21 @@ def _run(
     memory_limit: int,
     options: Sequence[str],
     report: Report | None,
-) -> None:
+    interrupted: Callable[[Job], bool] | None,
+) -> dict[str, int]:
+    """What Beam's counters say of the rows; nothing where it is not Beam that runs."""
     from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
 
+    on_beam = functools.partial(_on_beam, spec, sources, staging, examples, options, report, interrupted)
     try:
         if options:
             from tfloom.pipeline.engines import beam
 
-            beam.run(spec, sources, str(staging), options, examples)
-        else:
-            from tfloom.pipeline.engines import local
+            return on_beam(beam.run)
+        from tfloom.pipeline.engines import local
 
-            local.run(spec, sources, str(staging), threads, memory_limit, examples, report)
+        local.run(spec, sources, str(staging), threads, memory_limit, examples, report)
+        return {}
     except UnknownAnalyzerError as error:
         from tfloom.pipeline.engines import tft_beam
 
@@ -99,12 +175,49 @@ def _run(
             shutil.rmtree(staging / name, ignore_errors=True)
         engine = "Beam engine" if options else "local engine"
         _log.warning("the %s does not know %s: tf.Transform's own Beam pipeline runs the job", engine, error)
-        tft_beam.run(spec, sources, str(staging), options, examples)
+        return on_beam(tft_beam.run)
+
+
+def _on_beam(
+    spec: FeatureSpec,
+    sources: Sequence[Source],
+    staging: Path,
+    examples: Form,
+    options: Sequence[str],
+    report: Report | None,
+    interrupted: Callable[[Job], bool] | None,
+    engine: Callable[..., None],
+) -> dict[str, int]:
+    from tfloom.pipeline.engines import beam, beam_job
+
+    folder = storage.named(staging.absolute())
+    run = beam_job.Run(options or ["--runner=FnApiRunner"], report, about(sources), interrupted)
+    engine(spec, [_absolute(source) for source in sources], folder, examples, run.pipeline())
+    beam.clear(folder)
+    storage.gather(staging, but="examples/")
+    return run.counts
+
+
+def _absolute(source: Source) -> Source:
+    """A worker may run in another folder than we do."""
+    return source if "://" in source.path else dataclasses.replace(source, path=os.path.abspath(source.path))
+
+
+def _compare(counts: Mapping[str, int], rows: Mapping[str, int]) -> None:
+    """Say where Beam's counters differ from the accounts, which count.
+
+    A bundle that was tried again is counted again, while its chunks' accounts are written over by the same.
+    """
+    differing = [f"{name} {counts.get(name, 0):,} ({n:,})" for name, n in rows.items() if counts.get(name, 0) != n]
+    if counts and differing:
+        _log.warning("rows: Beam counts %s; it counts again what was tried again, what is in brackets is so",
+                     ", ".join(differing))  # fmt: skip
 
 
 def _beside(out: str | Path) -> Path:
     """Where the rejected rows are kept when there were too many to write `out`."""
-    return Path(out).with_name(f"{Path(out).name}.rejected")
+    out = storage.local(out)
+    return out.with_name(f"{out.name}.rejected")
 
 
 def _report(spec: FeatureSpec, sources: Sequence[Source], staging: Path) -> dict[str, Any]:
@@ -154,7 +267,9 @@ def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: fl
         raise AssertionError(f"rows are lost: {rows}")
     if rows["rejected"] > max_rejected * rows["in"]:
         kept = _beside(out)
-        publish(staging / "rejected", kept)
+        if (staging / "rejected").exists():  # not, where a worker tries again
+            publish(staging / "rejected", kept)
+            storage.publish(kept)
         worst = "; ".join(f"{n} x {reason}" for reason, n in list(report["reasons"].items())[:3])
         raise DataError(
             f"{rows['rejected']} of {rows['in']} rows are rejected: {worst}",

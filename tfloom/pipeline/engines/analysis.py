@@ -41,6 +41,7 @@ from tensorflow_transform.tf_metadata import metadata_io
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 
 from tfloom.pipeline.engines.counts import Counted, Pair, Pairs, Room, Tally, ranked, totals
+from tfloom.pipeline.engines.tensors import tensors
 from tfloom.pipeline.shards import whole
 
 Values = Mapping[str, np.ndarray]
@@ -180,7 +181,7 @@ class Graph:
         holding: object = None,
     ) -> None:
         """holding: what `apply` needs to be there."""
-        self._apply, self._adapter, self._holding = apply, TensorAdapter(adapter), holding
+        self._apply, self._specs, self._holding = apply, TensorAdapter(adapter).OriginalTypeSpecs(), holding
         self.schema: pa.Schema = adapter.arrow_schema
 
     @classmethod
@@ -192,7 +193,7 @@ class Graph:
 
     def __call__(self, rows: pa.RecordBatch) -> Mapping[str, Any]:
         """Its outputs by name: tensors, dense or sparse."""
-        return self._apply(self._adapter.ToBatchTensors(rows, produce_eager_tensors=True))
+        return self._apply(tensors(rows, self._specs))
 
 
 def to_arrow(schema: Any) -> Callable[[Mapping[str, Any]], pa.RecordBatch]:

@@ -8,6 +8,7 @@ that the data gives it: a bundle that runs twice, one after the other or at once
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pickle
 import shutil
@@ -22,14 +23,13 @@ from typing import Any, TypeVar
 import apache_beam as beam
 import pyarrow as pa
 import tensorflow as tf
-from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
 from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.engines import beam_job
 from tfloom.pipeline.engines.analysis import BLOCK, Accumulator, Analysis, Learned, Phase, closed
 from tfloom.pipeline.engines.counts import Counted, Room, by_entry, pieces
-from tfloom.pipeline.engines.running import as_raised, pipeline
 from tfloom.pipeline.engines.steps import Transform, parse, place_of, training_rows
 from tfloom.pipeline.graph_inputs import adapter_config
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
@@ -55,10 +55,16 @@ _NOWHERE = Room(0, "")
 _FOLDERS = ("examples", "accounts", "rejected", "parsed", "analysis", "transform_fn", "transformed_metadata")
 
 
-def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequence[str], form: Form) -> None:
+def run(
+    spec: FeatureSpec,
+    sources: Sequence[Source],
+    folder: str,
+    form: Form,
+    running: contextlib.AbstractContextManager[beam.Pipeline],
+) -> None:
     """Materialise `sources` by a resolved spec into `folder`: transform_fn, examples, accounts, rejected.
 
-    options: Beam's pipeline options, such as ``["--runner=DataflowRunner", ...]``; none runs in this process.
+    running: the pipeline to build, which on leaving runs: `beam_job.Run(...).pipeline()`.
 
     Raises:
       UnknownAnalyzerError: where only tf.Transform's own pipeline can learn what the spec asks for; nothing has run.
@@ -67,12 +73,17 @@ def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequ
         tf.io.gfile.makedirs(f"{folder}/{name}")
     job = Job(spec, folder, form)
     try:
-        with as_raised(), pipeline(options) as root:
+        with running as root:
             build(root, job, sources)
     finally:
         job.made().clear()  # a runner may have worked in this process, and Beam keeps what is shared
+
+
+def clear(folder: str) -> None:
+    """Remove what the steps of a job that has ended kept in its folder for each other."""
     for name in ("parsed", "analysis"):
-        tf.io.gfile.rmtree(f"{folder}/{name}")
+        if tf.io.gfile.isdir(f"{folder}/{name}"):
+            tf.io.gfile.rmtree(f"{folder}/{name}")
     for name, *_ in tf.io.gfile.walk(folder):
         remove_parts(name)
 
@@ -175,8 +186,7 @@ class _Ingest(beam.DoFn):
         spec = self.job.spec
         for chunk in chunks(source, spec.columns_read, spec.chunk_rows):
             path, _, account = parse(spec, chunk, self.job.folder)
-            for name, rows in account.items():
-                Metrics.counter("rows", name).inc(rows)
+            beam_job.count(account)
             if path is not None:
                 yield path
 
@@ -290,7 +300,7 @@ class _Transform(beam.DoFn):
         self.job = job
 
     def process(self, path: str, written: None) -> None:
-        Metrics.counter("rows", "written").inc(self.job.transform()(path))
+        beam_job.count({"written": self.job.transform()(path)})
 
 
 def _dumped(state: Any) -> bytes:

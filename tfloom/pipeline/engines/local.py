@@ -96,6 +96,8 @@ class _Parsed:
             done(read)
             if path is not None:
                 files[path] = rows
+        # What Arrow keeps for itself is of no use to TensorFlow, which learns and transforms.
+        pa.default_memory_pool().release_unused()
         return files
 
     def passed(self, phase: Phase) -> list[Any]:

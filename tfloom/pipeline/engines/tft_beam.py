@@ -5,6 +5,7 @@ It learns whatever tf.Transform can. Its pipeline has steps for every column.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.split import SPLITS
 from tfloom.pipeline import learning
-from tfloom.pipeline.engines.running import as_raised, pipeline
+from tfloom.pipeline.engines import beam_job
 from tfloom.pipeline.graph_inputs import adapter_config, passing
 from tfloom.pipeline.ingest import ingest
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
@@ -26,19 +27,24 @@ from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
 from tfloom.pipeline.sources import Source, chunks
 
 
-def run(spec: FeatureSpec, sources: Sequence[Source], folder: str, options: Sequence[str], form: Form) -> None:
+def run(
+    spec: FeatureSpec,
+    sources: Sequence[Source],
+    folder: str,
+    form: Form,
+    running: contextlib.AbstractContextManager[beam.Pipeline],
+) -> None:
     """Materialise `sources` by a resolved spec into `folder`: transform_fn, examples, accounts, rejected.
 
-    options: Beam's pipeline options, such as ``["--runner=DataflowRunner", ...]``; none runs in this process.
+    running: the pipeline to build, which on leaving runs: `beam_job.Run(...).pipeline()`.
     """
     for name in ("examples", "accounts", "rejected"):
         tf.io.gfile.makedirs(f"{folder}/{name}")
     adapter = adapter_config(spec)
     with (
-        as_raised(),
         tempfile.TemporaryDirectory() as scratch,
         tft_beam.Context(temp_dir=scratch, passthrough_keys=set(passing(spec))),
-        pipeline(options) as root,
+        running as root,
     ):
         parsed = root | beam.Create(list(sources)) | beam.ParDo(_Ingest(spec, folder)).with_outputs("train", "all")
         graph = (parsed.train, adapter) | tft_beam.AnalyzeDataset(preprocessing_fn(spec))
@@ -57,6 +63,7 @@ class _Ingest(beam.DoFn):
         for chunk in chunks(source, self.spec.columns_read, self.spec.chunk_rows):
             done = ingest(self.spec, chunk)
             write_account(chunk, done, self.folder)
+            beam_job.count(done.account)
             if done.rows.num_rows == 0:
                 continue
             rows = learning.added(self.spec, done.rows.append_column(PLACE, place(done.splits, chunk)))
