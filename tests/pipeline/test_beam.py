@@ -8,6 +8,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.pipeline.test_engines import files
@@ -197,3 +198,19 @@ def test_what_workers_are_told_has_no_place_of_this_machine(tmp_path):
     pipeline = beam.Pipeline(runner=FnApiRunner())
     engine.build(pipeline, job, ())
     assert str(tmp_path) not in str(pipeline.to_runner_api(default_environment=FnApiRunner()._default_environment))
+
+
+def test_in_a_folder_that_is_on_no_disk(undisturbed, tmp_path):
+    """All that is shared is read and written by TensorFlow's file systems: a worker needs no disk of another."""
+    folder = "ram://job"
+    sources = find({None: rows()}, tmp_path)
+    spec = resolve.resolve(SPEC, sources)
+    engine.run(spec, sources, folder, "tfrecord", beam.Pipeline(runner=FnApiRunner()))
+    engine.clear(folder)
+    names = [f"{path}/{name}".removeprefix(f"{folder}/") for path, _, of in tf.io.gfile.walk(folder) for name in of]
+    made = {name: tf.io.gfile.GFile(f"{folder}/{name}", "rb").read() for name in names}
+    expected = {name for name in undisturbed if name.startswith(("examples/", "transform_fn/assets/"))}
+    assert len(expected) > 30
+    assert {name for name in made if name.startswith(("examples/", "transform_fn/assets/"))} == expected
+    assert [name for name in expected if made[name] != undisturbed[name]] == []
+    assert not [name for name in made if name.endswith(".part") or name.startswith(("parsed/", "analysis/"))]
