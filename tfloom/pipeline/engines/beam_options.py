@@ -110,7 +110,8 @@ def divided(arguments: Sequence[str], ours: Mapping[str, bool]) -> tuple[list[st
         action = _parser()._option_string_actions.get(name)
         if action is None or name == "--help":
             close = difflib.get_close_matches(name, names(), n=1)
-            raise SpecError(f"{name}: there is no such option", expected=nearest(name, [*ours, *close]), received=one)
+            raise SpecError(f"{name}: there is no such option", expected=nearest(name, [*close, *(name for name in ours if name.startswith("--"))]),
+                            received=one)  # fmt: skip
         beams.append(one)
         if action.nargs is None and not equals:
             if not left:
