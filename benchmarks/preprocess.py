@@ -72,13 +72,13 @@ def main() -> None:
     if given.side:
         print(json.dumps(ran(*given.side)))
         return
-    paths = _files(given.rows)
+    paths = files_of(given.rows)
     todo = [job for of in given.rows for job in jobs(of)]
     runs: dict[Job, list[dict[str, float]]] = {job: [] for job in todo}
     for repetition in range(given.repetitions):
         for job in todo:
             if repetition == 0 or job.side != "tf_transform":
-                runs[job].append(_child(job, paths[job.source, job.of]))
+                runs[job].append(child(job, paths[job.source, job.of]))
                 print(_words(job), {name: round(value, 2) for name, value in runs[job][-1].items()}, flush=True)
     medians = {job: {name: statistics.median(run[name] for run in of) for name in of[0]} for job, of in runs.items()}
     rows = [
@@ -155,7 +155,7 @@ def _peak() -> float:
     return int(kib) * 1024 / 1e9
 
 
-def _child(job: Job, data: Path) -> dict[str, float]:
+def child(job: Job, data: Path) -> dict[str, float]:
     of = "wide" if job.of == "wide" else "flights"
     command = [sys.executable, __file__, "--side", job.side, str(data), job.to, of]
     done = subprocess.run(command, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}, capture_output=True, text=True)
@@ -165,7 +165,7 @@ def _child(job: Job, data: Path) -> dict[str, float]:
     return made
 
 
-def _files(names: Sequence[str]) -> dict[tuple[str, str], Path]:
+def files_of(names: Sequence[str]) -> dict[tuple[str, str], Path]:
     """By (`parquet` or `csv`, name of the data) its file."""
     from _preprocess_data import files, wide
 

@@ -1,5 +1,8 @@
 """One small run of the whole thread, for every test that needs a transform output, a model or an export of it."""
 
+import hashlib
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,3 +80,20 @@ def trained(tmp_path_factory):
     train_spec = {"epochs": 2, "batch_size": 16, "backbone": {"name": "wide_deep", "hidden": [4], "dropout": 0.0}}
     tfloom.export(tfloom.train(transformed, folder / "model", train_spec), folder / "export")
     return Trained(rows, folder)
+
+
+@pytest.fixture(scope="session")
+def _cloud_storage():
+    program = [sys.executable, "-m", "tests.gcs_fake"]
+    with subprocess.Popen(program, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def bucket(_cloud_storage, monkeypatch, tmp_path):
+    """gs://..., a bucket of a Cloud Storage of our own."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", _cloud_storage)
+    return f"gs://bucket-{hashlib.blake2b(str(tmp_path).encode(), digest_size=8).hexdigest()}"

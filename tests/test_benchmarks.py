@@ -116,11 +116,13 @@ def nearly_the_same(ours, theirs, buckets):
         assert apart.mean() < 0.02, name
 
 
-def test_ours_makes_the_same_of_every_file(made):
-    of_all = [made("ours", *way) for way in (("parquet", "tfrecord"), ("csv", "tfrecord"), ("parquet", "parquet"))]
-    for name in COLUMNS:
-        np.testing.assert_array_equal(of_all[0][name], of_all[1][name], name)
-        np.testing.assert_array_equal(of_all[0][name], of_all[2][name], name)
+def test_ours_makes_the_same_of_every_file_on_every_engine(made):
+    ways = [("ours", "csv", "tfrecord"), ("ours", "parquet", "parquet")]
+    ways.append(("ours_on_beam", "parquet", "tfrecord on FnApiRunner"))
+    expected = made("ours", "parquet", "tfrecord")
+    for way in ways:
+        for name in COLUMNS:
+            np.testing.assert_array_equal(made(*way)[name], expected[name], f"{way}: {name}")
 
 
 @pytest.mark.parametrize("side", ["with_pandas", "with_polars"])
@@ -207,3 +209,29 @@ def test_ratios_are_of_the_same_data_and_the_largest(monkeypatch):
         "parquet_to_parquet_over_sklearn",
         "peak_memory_gb",
     }
+
+
+def test_what_a_row_costs_is_told_apart_from_what_a_job_does(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    beam = importlib.import_module("beam")
+    rows = {of: beam.SIZES[of] for of in ("x1", "x10")}
+    once, of_row = {"ours_on_beam": 3.0, "tf_transform": 6.0}, {"ours_on_beam": 3.6e-6, "tf_transform": 36e-6}
+
+    def measured(*sizes):
+        jobs = [job for of in sizes for job in (beam.theirs(of), beam.ours("FnApiRunner", of))]
+        cpu = {job: once[job.side] + of_row[job.side] * rows[job.of] for job in jobs}
+        return {job: {"cpu": cpu[job], "wall": 9.0, "peak": 1.0} for job in jobs}
+
+    both = measured("x1", "x10")
+    one, other = beam.ours("FnApiRunner", "x10"), beam.theirs("x10")
+    assert beam.vcpu_hours(one, both) == pytest.approx(0.1)
+    assert beam.vcpu_hours(other, both) == pytest.approx(1)
+    assert beam.derivation(other, both) == (
+        "(+127.2 -18.1) CPU s / (+3,367,760 -336,776) rows * 100e6 / 3600 = 1"
+    )  # fmt: skip
+    assert beam.row(one, both)["runner"] == "FnApiRunner"
+    ratio = both[one]["cpu"] / both[other]["cpu"]
+    assert beam.targets(both) == {"beam_cpu_seconds_over_tft": (pytest.approx(ratio), "<=", 0.33)}
+    alone = measured("x1")
+    small = beam.ours("FnApiRunner", "x1")
+    assert beam.vcpu_hours(small, alone) == pytest.approx(alone[small]["cpu"] / rows["x1"] * 100e6 / 3600)

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any, overload
 
 import pyarrow as pa
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import (
     ORIGIN,
     ExportDirectory,
     Form,
     ModelDirectory,
     TransformOutput,
+    fetched,
+    versions,
     whole_or_absent,
     write_json,
 )  # fmt: skip
-from tfloom.feature_specs.errors import ArtefactError, SpecError
+from tfloom.feature_specs.errors import ArtefactError, DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec, load_spec
 
 if TYPE_CHECKING:
@@ -89,7 +92,7 @@ def estimator_spec(source: Path_, columns: Any, label: Mapping[str, Any] | None 
     """
     from tfloom.trainers.from_estimator import spec as run
 
-    return run(Path(source), columns, label)
+    return run(fetched(source), columns, label)
 
 
 def convert_estimator(
@@ -121,8 +124,8 @@ def convert_estimator(
     """
     from tfloom.trainers.from_estimator import convert as run
 
-    return run(Path(source), columns, _transformed(transformed), Path(out), activation=activation, label=label,
-               overwrite=overwrite)  # fmt: skip
+    return run(fetched(source), columns, _transformed(transformed), storage.local(out), activation=activation,
+               label=label, overwrite=overwrite)  # fmt: skip
 
 
 def check(spec: FeatureSpec | Path_, data: Data | Mapping[str, Data]) -> Checked:
@@ -153,8 +156,9 @@ def preprocess(
     """Materialise `data` by a spec into the transform output `out`.
 
     Args:
-      data: paths or globs of CSV, Parquet, JSON lines and TFRecord files, a pandas or polars frame, a pyarrow Table or
-        RecordBatches; or these by split, {"train": ..., "eval": ..., "test": ...}.
+      data: paths or globs of CSV, Parquet, JSON lines and TFRecord files, bq://project.dataset.table, a .sql file, a
+        pandas or polars frame, a pyarrow Table or RecordBatches; or these by split, {"train": ..., "eval": ..., "test":
+        ...}.
       max_rejected: the share of rows that may be rejected.
       examples: write the materialised rows as TFRecord of tf.Example, which trainers read, as Parquet, or as both.
       threads: of this machine, where it is not Beam that runs; left out, as many as it has cores.
@@ -281,6 +285,7 @@ def evaluate(
         told = Metrics(trainers.on_split(directory, split))
         metrics = directory.path / "metrics.json"
         write_json(metrics, (directory.read("metrics.json") if metrics.is_file() else {}) | {split: told})
+        storage.publish(metrics)
         return told
     whole, by_slice = trainers.on_rows(directory, _labelled(directory, data, slice_by))
     slices = {"slices": {value: Metrics(told) for value, told in by_slice.items()}} if slice_by else {}
@@ -313,8 +318,8 @@ def export(model: Any, *where: Any) -> ExportDirectory:
         raise SpecError("export: of what, and where to?",
                         expected="a model directory and an output; or a Keras model, a transform output and an output",
                         received=", ".join(type(one).__name__ for one in (model, *where)))  # fmt: skip
-    out = Path(where[-1])
-    version = out / str(1 + max((int(p.name) for p in out.glob("[0-9]*") if p.name.isdigit()), default=0))
+    out = storage.local(where[-1])
+    version = out / str(1 + max(versions(out), default=0))
     with _no_empty_folder(out), whole_or_absent(version) as staging:
         if is_directory:
             directory = model if isinstance(model, ModelDirectory) else ModelDirectory.open(model)
@@ -359,6 +364,7 @@ def verify(
     with _parsed(directory, output, data, rows) as parsed:
         verified = run(directory, parsed, output, predictor.of_export(directory), url=url)
     write_json(directory.path / "verify.json", verified.to_dict())
+    storage.publish(directory.path / "verify.json")
     return verified
 
 
@@ -391,12 +397,13 @@ def predict(
     directory = _exported(export)
     run = serving.predictor(directory.path)
     tables, left = [], rows
-    with raw_rows.opened(data) as sources:
+    wanted = [*directory.spec.input_names, *(directory.spec.key if key is None else key)]
+    with raw_rows.opened(data, wanted) as sources:
         key = raw_rows.present(sources, directory.spec.key) if key is None else key
         for chunk, done in raw_rows.parsed(directory.spec, sources, labelled=False, keep=key):
             taken = chunk.rows.num_rows if left is None else min(left, chunk.rows.num_rows)
-            keys, positions = chunk.rows.select(list(key)), raw_rows.positions(chunk, done.rows)
-            tables.append(serving.scores(run, keys, done.rows, positions, raw_rows.reasons(chunk, done), taken))
+            keys = chunk.rows.select(list(key))
+            tables.append(serving.scores(run, keys, done.rows, done.positions, raw_rows.reasons(chunk, done), taken))
             left = None if left is None else left - taken
             if left == 0:
                 break
@@ -538,9 +545,9 @@ def _labelled(model: ModelDirectory, data: Data, slice_by: str | None) -> Iterat
     from tfloom.pipeline import rows as raw_rows
 
     keep = [slice_by] if slice_by else []
-    with raw_rows.opened(data) as sources:
+    with raw_rows.opened(data, [*model.spec.data_names, *keep]) as sources:
         for chunk, done in raw_rows.parsed(model.spec, sources, keep=keep):
-            raw = raw_rows.raw(chunk, done.rows)
+            raw = raw_rows.raw(chunk, done)
             yield done.rows, raw.column(slice_by).to_pylist() if slice_by else []
 
 
@@ -568,5 +575,10 @@ def _parsed(
             if left == 0:
                 return
 
-    with raw_rows.opened(data, labels) as sources:
+    with raw_rows.opened(data, export.spec.data_names, labels) as sources:
+        for source in sources:
+            if source.stream is not None:
+                raise DataError(f"{source.place}: cannot be verified: no row has a place to find it by",
+                                expected="a file, such as a Parquet copy of the rows, preprocessed from there",
+                                received="a table, which another session reads in another order")  # fmt: skip
         yield batches(sources)

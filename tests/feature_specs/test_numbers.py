@@ -1,11 +1,20 @@
 """Numbers out of columns of the data: each value for itself, whatever the others are."""
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pytest
 
 from tfloom.feature_specs.numbers import numbers
+from tfloom.feature_specs.values import texts
 
 BAD = "bad"
+
+
+@pytest.mark.parametrize("kind", [pa.decimal128(38, 9), pa.decimal256(76, 38)])
+def test_the_text_of_a_decimal_is_that_of_its_number(kind):
+    told = {"2": "2", "100": "100", "1.50": "1.5", "-0.000000001": "-0.000000001", "0": "0"}
+    assert texts(pa.array([Decimal(number) for number in told], kind)).to_pylist() == list(told.values())
 
 
 def read(values, kind):

@@ -83,23 +83,17 @@ def learned(chunks, folder, states):
 
 
 def test_states_are_values_that_others_may_make(chunks, tmp_path):
-    """Each in a process of its own, merged in the order of the data or by neighbours first."""
+    """Each in a process of its own, in any order."""
 
-    def one_by_one(phase, rows):
-        states = None
-        for chunk in rows:
-            states = phase.merged(states, phase.states(chunk))
-        return states
+    def here(phase, rows):
+        return phase.total((0, number, phase.states(chunk)) for number, chunk in enumerate(rows))
 
-    def by_pickle(phase, rows):
+    def elsewhere(phase, rows):
         made = [pickle.dumps(phase.states(chunk)) for chunk in reversed(rows)]
-        states = None
-        for one in reversed(made):
-            states = phase.merged(states, pickle.loads(one))
-        return states
+        return phase.total((0, number, pickle.loads(one)) for number, one in enumerate(reversed(made)))
 
-    vocabularies, here = learned(chunks, tmp_path / "here", one_by_one)
-    others, there = learned(chunks, tmp_path / "there", by_pickle)
+    vocabularies, here = learned(chunks, tmp_path / "here", here)
+    others, there = learned(chunks, tmp_path / "there", elsewhere)
     assert vocabularies == others
     assert {"word", "word_by", "word_late"} <= vocabularies.keys()
     assert here.keys() == there.keys()

@@ -14,7 +14,7 @@ from tfloom.feature_specs.errors import DataError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline.preprocess import preprocess
 from tfloom.pipeline.resolve import resolve
-from tfloom.pipeline.rows import opened, parsed, positions, reasons
+from tfloom.pipeline.rows import opened, parsed, reasons
 
 SPEC = FeatureSpec.model_validate({
     "columns": [
@@ -202,5 +202,5 @@ def test_a_damaged_row_keeps_its_place_where_rows_are_scored(folder):
         spec = resolve(SPEC, sources)
         ((chunk, done),) = parsed(spec, sources, labelled=False)
     assert chunk.rows.num_rows == 6
-    assert positions(chunk, done.rows).tolist() == [0, 3, 5]
+    assert done.positions.tolist() == [0, 3, 5]
     assert reasons(chunk, done) == {row: reason for row, *_, reason in FILES["lines.jsonl"][2]}

@@ -1,5 +1,6 @@
-"""The local engine beside Beam: the same files of every kind of column, whatever the number of threads."""
+"""The engines beside each other: the same files of every kind of column, whatever the number of threads."""
 
+import functools
 import importlib
 import logging
 import threading
@@ -14,7 +15,7 @@ from tests.feature_specs.columns.materialised import union
 from tests.feature_specs.columns.more_rows import with_more_rows
 from tfloom.feature_specs import discovery
 from tfloom.feature_specs.spec import KINDS, FeatureSpec
-from tfloom.pipeline.engines import analysis, local
+from tfloom.pipeline.engines import analysis, beam, local, tft_beam
 from tfloom.pipeline.preprocess import preprocess
 
 ROWS = 700
@@ -53,18 +54,34 @@ def first_of_each_kind(spec):
     return FeatureSpec.model_validate(written)
 
 
-@pytest.mark.parametrize(
-    "of", [pytest.param(lambda spec: spec, marks=pytest.mark.slow, id="every column"), first_of_each_kind]
-)
-def test_the_same_bytes(of, every_kind, tmp_path, monkeypatch):
+def every_column(spec):
+    return spec
+
+
+@pytest.fixture(scope="module")
+def by_local_engine(every_kind, tmp_path_factory):
+    """What the local engine makes of some columns of every kind."""
+
+    @functools.cache
+    def made(of):
+        return files(preprocess(of(every_kind[0]), {None: every_kind[1]}, tmp_path_factory.mktemp("local") / "out",
+                                examples="both", threads=3))  # fmt: skip
+
+    return made
+
+
+@pytest.mark.parametrize("engine", [beam, tft_beam], ids=["our own pipeline", "tf.Transform's"])
+@pytest.mark.parametrize("of", [pytest.param(every_column, marks=pytest.mark.slow), first_of_each_kind])
+def test_the_same_bytes(of, engine, every_kind, by_local_engine, tmp_path, monkeypatch):
     monkeypatch.setattr("tfloom.pipeline.sources.CHUNK_ROWS", 150)
+    monkeypatch.setattr(beam, "run", engine.run)
     spec, rows = of(every_kind[0]), every_kind[1]
     assert {column.kind for column in spec.columns} >= set(discovery.names(KINDS))
-    local = files(preprocess(spec, {None: rows}, tmp_path / "local", examples="both", threads=3))
+    local = by_local_engine(of)
     options = {"examples": "both", "beam_options": ["--runner=FnApiRunner"]}
-    beam = files(preprocess(spec, {None: rows}, tmp_path / "beam", **options))
-    assert local.keys() == beam.keys()
-    assert [name for name, content in local.items() if content != beam[name]] == []
+    by_beam = files(preprocess(spec, {None: rows}, tmp_path / "beam", **options))
+    assert local.keys() == by_beam.keys()
+    assert [name for name, content in local.items() if content != by_beam[name]] == []
     assert sum(name.startswith("examples/train-") for name in local) == 2 * 5  # TFRecord and Parquet
 
 
@@ -92,15 +109,16 @@ def test_the_same_bytes_by_any_number_of_threads(monkeypatch, tmp_path):
     assert others == [one] * 2
 
 
-def test_what_it_does_not_know_goes_to_beam(monkeypatch, tmp_path, caplog):
+@pytest.mark.parametrize(("engine", "options"), [("local", ()), ("Beam", ["--runner=FnApiRunner"])])
+def test_what_it_does_not_know_goes_to_tf_transform(engine, options, monkeypatch, tmp_path, caplog):
     monkeypatch.delitem(analysis._OF_VOCABULARIES, analysis.analyzer_nodes.VocabularyPrune)
     spec = FeatureSpec.model_validate({"columns": [{"name": "word", "kind": "vocabulary", "top_k": 2}]})
     rows = pa.table({"word": ["a", "b", "b", "c", "c", "c"] * 20})
     with caplog.at_level(logging.WARNING):
-        told = files(preprocess(spec, {None: rows}, tmp_path / "beam"))
-    assert "the local engine does not know VocabularyPrune: Beam runs the job" in caplog.text
+        told = files(preprocess(spec, {None: rows}, tmp_path / "there", beam_options=options))
+    assert f"the {engine} engine does not know VocabularyPrune: tf.Transform's own Beam pipeline" in caplog.text
     monkeypatch.undo()
-    assert told == files(preprocess(spec, {None: rows}, tmp_path / "local"))
+    assert told == files(preprocess(spec, {None: rows}, tmp_path / "here"))
 
 
 def test_reading_ends_where_the_graph_fails(monkeypatch, tmp_path):
@@ -111,15 +129,15 @@ def test_reading_ends_where_the_graph_fails(monkeypatch, tmp_path):
         assert begun.wait(30)
         raise ValueError("no graph")
 
-    def ingest(spec, chunk, of=local.ingest):
+    def parse(spec, chunk, folder, of=local.parse):
         read.append(chunk.number)
         begun.set()
         time.sleep(0.05)
-        return of(spec, chunk)
+        return of(spec, chunk, folder)
 
     monkeypatch.setattr("tfloom.pipeline.sources.CHUNK_ROWS", 1)
     monkeypatch.setattr(local, "analyze", analyze)
-    monkeypatch.setattr(local, "ingest", ingest)
+    monkeypatch.setattr(local, "parse", parse)
     spec = FeatureSpec.model_validate({"columns": [{"name": "x", "kind": "numeric"}]})
     with pytest.raises(ValueError, match="no graph"):
         preprocess(spec, {None: pa.table({"x": [1.0] * 200})}, tmp_path / "out", threads=2)

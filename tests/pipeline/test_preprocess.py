@@ -276,11 +276,12 @@ def test_what_an_earlier_try_rejected_is_gone_once_one_succeeds(output):
     assert not output.path.with_name("out.rejected").exists()
 
 
+@pytest.mark.parametrize("options", [(), ("--runner=FnApiRunner",)], ids=["local", "beam"])
 @pytest.mark.parametrize("rows_", [0, 3])
-def test_no_row_to_train_on(rows_, tmp_path):
+def test_no_row_to_train_on(rows_, options, tmp_path):
     table = TABLE.slice(0, rows_).set_column(5, "part", pa.array(["test"] * rows_, pa.string()))
     with pytest.raises(SpecError) as error:
-        preprocess(SPEC, {None: table}, tmp_path / "out")
+        preprocess(SPEC, {None: table}, tmp_path / "out", beam_options=options)
     assert error.value.what == "split: no row is left to train on"
     assert error.value.expected == "rows in the training split"
     assert error.value.received == (

@@ -11,6 +11,7 @@ import pytest
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.inputs import Input
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline import sources
 from tfloom.pipeline.resolve import resolve
 from tfloom.pipeline.sources import find
 
@@ -265,3 +266,37 @@ def test_parquet_statistics_spare_a_look_at_the_rows(tmp_path, monkeypatch):
     monkeypatch.setattr("tfloom.pipeline.resolve.chunks", never)
     assert resolved("vocabulary", array([1, None]))(tmp_path) == Input(dtype="int64", optional=True)
     assert resolved("numeric", "a b", dtype="float32", optional=True)(tmp_path) == Input(dtype="float32", optional=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "dtype", "optional"),
+    [
+        ("vocabulary", ["a", "b", None, "c"], "string", True),
+        ("vocabulary", ["a", "b", "", "NA"], "string", False),
+        ("numeric", [0.5, 1.0, 2.0, None], "float32", True),
+    ],
+)
+def test_parquet_statistics_and_the_first_rows_spare_a_look_at_the_others(
+    kind, values, dtype, optional, tmp_path, monkeypatch
+):
+    def first(source, *names, read=sources.chunks):
+        reading = read(source, *names)
+        yield next(reading)
+        raise AssertionError("more rows were read")
+
+    monkeypatch.setattr(sources, "CHUNK_ROWS", 2)
+    monkeypatch.setattr("tfloom.pipeline.resolve.chunks", first)
+    assert resolved(kind, pa.array(values))(tmp_path) == Input(dtype=dtype, optional=optional)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "dtype", "optional"),
+    [
+        ("vocabulary", ["1", "2", None, "c"], "string", True),  # numbers until the last
+        ("numeric", [0.5, 1.0, 2.0, float("nan")], "float32", True),  # no null, which statistics would tell
+        ("vocabulary", [1.0, 2.0, 3.0, None], "int64", True),  # all of them are whole
+    ],
+)
+def test_what_the_first_rows_leave_open_the_others_tell(kind, values, dtype, optional, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "CHUNK_ROWS", 2)
+    assert resolved(kind, pa.array(values))(tmp_path) == Input(dtype=dtype, optional=optional)

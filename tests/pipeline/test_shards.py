@@ -28,7 +28,9 @@ def ingested(of, splits, rejected=()):
     rows = {"x": pa.array([[float(i)] for i in range(count)], pa.list_(pa.float32())),
             ORIGIN: pa.array(origins, pa.list_(pa.binary()))}  # fmt: skip
     account = {"in": count + len(rejected), "out": count, "filtered": 0, "unlabelled": 0, "rejected": len(rejected)}
-    return Ingested(pa.RecordBatch.from_pydict(rows), np.array(splits, np.int8), tuple(rejected), Counter(account))
+    return Ingested(
+        pa.RecordBatch.from_pydict(rows), np.arange(count), np.array(splits, np.int8), tuple(rejected), Counter(account)
+    )
 
 
 @pytest.fixture

@@ -93,6 +93,19 @@ def test_a_chunk_of_parquet_is_as_large_as_its_rows_are(tmp_path, monkeypatch):
     assert {chunk.rows.num_rows for chunk in chunks(source)} <= {49, 1_000 % 49}
 
 
+def test_a_file_of_parquet_is_not_kept_in_memory(tmp_path):
+    """Not what is read ahead of it either."""
+    rng = np.random.default_rng(0)
+    with pq.ParquetWriter(tmp_path / "a.parquet", pa.schema({"x": pa.float64()})) as writer:
+        for _ in range(40):
+            writer.write_table(pa.table({"x": rng.random(50_000)}))
+    (source,) = find({None: tmp_path / "a.parquet"}, tmp_path / "memory")
+    before = pa.total_allocated_bytes()
+    most = max(pa.total_allocated_bytes() - before for _ in chunks(source))
+    assert (tmp_path / "a.parquet").stat().st_size > 16_000_000
+    assert most < 4_000_000
+
+
 def test_wide_parquet_rows_make_smaller_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr("tfloom.pipeline.formats.parquet.CHUNK_BYTES", 10_000)
     # 20 rows of 1,000 bytes and some: 9 of them are below 10,000 bytes, 10 are not.

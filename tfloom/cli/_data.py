@@ -8,7 +8,9 @@ import typer
 
 from tfloom.feature_specs.errors import DataError
 
-DataArgument = Annotated[list[str] | None, typer.Argument(help="CSV, Parquet, JSON lines or TFRecord files, or globs.")]
+DATA = "CSV, Parquet, JSON lines or TFRecord files, globs, bq://project.dataset.table, or a .sql file"
+
+DataArgument = Annotated[list[str] | None, typer.Argument(help=f"{DATA}.")]
 Train = Annotated[list[str] | None, typer.Option("--train", help="Files of the train split, instead of DATA.")]
 Eval = Annotated[list[str] | None, typer.Option("--eval", help="Files of the eval split.")]
 Test = Annotated[list[str] | None, typer.Option("--test", help="Files of the test split.")]

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from tfloom.cli._console import console, table
-from tfloom.feature_specs.directories import whole_file
+from tfloom.feature_specs.directories import absent, whole_file
 from tfloom.feature_specs.draft import Draft
-from tfloom.feature_specs.errors import ArtefactError
+from tfloom.feature_specs.storage import named
 
 Out = Annotated[Path, typer.Option("--output", "-o", help="Where to write the spec.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over a spec that is there.")]
@@ -18,8 +18,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over a spec 
 
 def check(out: Path, overwrite: bool) -> None:
     """Raise ArtefactError where a spec would be written over, before there is any work in it."""
-    if out.exists() and not overwrite:
-        raise ArtefactError(f"{out}: is there already", expected="a new path, or --overwrite", received=str(out))
+    absent(out, overwrite)
 
 
 def write(draft: Draft, out: Path) -> None:
@@ -36,4 +35,4 @@ def write(draft: Draft, out: Path) -> None:
         console.print(f"suspected leak: {name}, {why}")
     for label in draft.spec.labels:
         console.print(f"label {label.name}: {label.task}")
-    console.print(f"written: {out}")
+    console.print(f"written: {named(out)}")

@@ -15,6 +15,7 @@ from tfloom.cli import _draft
 from tfloom.cli._console import console, progress_console, tensorflow
 from tfloom.feature_specs.directories import TransformOutput
 from tfloom.feature_specs.errors import SpecError
+from tfloom.feature_specs.storage import named
 
 
 def command(
@@ -89,7 +90,7 @@ def _write_model(
     console.print(f"of training alone: {', '.join(told.of_training) or 'nothing'}")
     if told.difference is not None:
         console.print(f"predictions differ from the SavedModel's by at most {told.difference:.2g}")
-    console.print(f"written: {out}")
+    console.print(f"written: {named(out)}")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import typer
 
 from tfloom.cli._console import console, progress_console, table, tensorflow
 from tfloom.feature_specs.directories import ModelDirectory
+from tfloom.feature_specs.storage import named
 
 
 def command(
@@ -28,4 +29,4 @@ def command(
     )
     for where, names in card["tried"].items():
         console.print(f"tried: {', '.join(names)} by the {where}")
-    console.print(f"written: {export.path}")
+    console.print(f"written: {named(export.path)}")

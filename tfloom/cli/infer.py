@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 
 from tfloom.cli import _draft
+from tfloom.cli._data import DATA
 
 
 def command(
-    data: Annotated[
-        list[str], typer.Argument(help="CSV, Parquet, JSON lines or TFRecord files, or globs; the test split's too.")
-    ],
+    data: Annotated[list[str], typer.Argument(help=f"{DATA}; the test split's too.")],
     label: Annotated[str, typer.Option(help="The column to learn.")],
     out: _draft.Out,
     overwrite: _draft.Overwrite = False,

@@ -8,16 +8,16 @@ from typing import Annotated
 import typer
 
 from tfloom.cli._console import console, progress_console, table, tensorflow
+from tfloom.cli._data import DATA
 from tfloom.feature_specs.directories import ExportDirectory
+from tfloom.feature_specs.storage import named
 
 SHOWN = 20
 
 
 def command(
     export: Annotated[Path, typer.Argument(help="The export, or one version of it.")],
-    data: Annotated[
-        list[str], typer.Argument(help="CSV, Parquet, JSON lines or TFRecord files, or globs; no labels needed.")
-    ],
+    data: Annotated[list[str], typer.Argument(help=f"{DATA}; no labels needed.")],
     out: Annotated[
         Path | None, typer.Option("--output", "-o", help="A .parquet or .csv file for the predictions.")
     ] = None,
@@ -44,7 +44,7 @@ def command(
     if "rejected" in told.schema.names:
         console.print(f"rejected: {told.num_rows - told.column('rejected').null_count:,} rows")
     if out is not None:
-        console.print(f"written: {out}")
+        console.print(f"written: {named(out)}")
 
 
 def _text(value: object) -> object:

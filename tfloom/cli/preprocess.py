@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tfloom.cli._beam import BeamCommand
 from tfloom.cli._console import console, counts, progress_console, tensorflow
 from tfloom.cli._data import DataArgument, Eval, Test, Train, by_split
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec, load_spec
@@ -84,7 +85,7 @@ def command(
     console.print("splits: " + counts(report["splits"].items()))
     for reason, n in report["reasons"].items():
         console.print(f"rejected: {n:,} x {reason}")
-    console.print(f"written: {out} in {time.perf_counter() - began:.0f} s")
+    console.print(f"written: {storage.named(out)} in {time.perf_counter() - began:.0f} s")
 
 
 def _template_location(options: Sequence[str]) -> str | None:

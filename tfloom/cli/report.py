@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tfloom.cli._console import console, progress_console, tensorflow
+from tfloom.feature_specs.storage import named
 
 
 def command(
@@ -19,4 +20,4 @@ def command(
         with tensorflow():
             from tfloom import api
         path = api.report(folder, out)
-    console.print(f"written: {path}, {path.stat().st_size / 1e6:.1f} MB")
+    console.print(f"written: {named(path)}, {path.stat().st_size / 1e6:.1f} MB")

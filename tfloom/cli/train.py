@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tfloom.cli._console import console, progress_console, table, tensorflow
 from tfloom.feature_specs.directories import TransformOutput
 from tfloom.feature_specs.errors import SpecError
+from tfloom.feature_specs.storage import named
 
 
 def command(
@@ -49,7 +50,7 @@ def command(
         model = api.train(output, out, spec, overwrite=overwrite, report=report)
     rows = [_row(row) for row in model.read("history.json")]
     table(list(rows[0]), [list(row.values()) for row in rows])
-    console.print(f"written: {out}")
+    console.print(f"written: {named(out)}")
 
 
 def _row(epoch: dict[str, Any]) -> dict[str, Any]:

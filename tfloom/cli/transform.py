@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from tfloom.cli._console import progress_console, table, tensorflow
+from tfloom.cli._data import DATA
 from tfloom.feature_specs.directories import TransformOutput
 
 
 def command(
     transformed: Annotated[Path, typer.Argument(help="The transform output whose graph to run.")],
-    data: Annotated[list[str], typer.Argument(help="CSV, Parquet, JSON lines or TFRecord files, or globs.")],
+    data: Annotated[list[str], typer.Argument(help=f"{DATA}.")],
     rows: Annotated[int, typer.Option(min=1, help="How many rows.")] = 3,
 ) -> None:
     """Show, for each of the first rows and each column, the raw value and what the model sees of it."""

@@ -63,8 +63,11 @@ class Values(Protocol):
     def ragged(self, name: str) -> Any:
         """An input as it was parsed: RaggedTensor [B, None]; a missing value is an empty row."""
 
+    def first(self, name: str) -> Any:
+        """A float input: float32 [B, 1], NaN where missing."""
+
     def scalar(self, name: str) -> Any:
-        """A float input: float32 [B], NaN where missing."""
+        """The same, [B]."""
 
     def vector(self, name: str, size: int) -> Any:
         """A float input of vectors: float32 [B, size], NaN where missing, and in the whole of a vector of another size.

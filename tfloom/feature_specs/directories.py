@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from tfloom.feature_specs import staging
+from tfloom.feature_specs import staging, storage
 from tfloom.feature_specs.errors import ArtefactError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.validation import load
@@ -40,16 +40,18 @@ Form = Literal["tfrecord", "parquet", "both"]
 
 @dataclass(frozen=True)
 class TransformOutput:
-    """What preprocessing made: materialised rows and the graph that made them."""
+    """What preprocessing made: materialised rows and the graph that made them.
+
+    path: on this machine; of one in Cloud Storage its copy, into which `shards` brings rows.
+    """
 
     path: Path
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> TransformOutput:
         """Raises ArtefactError where `path` is no transform output."""
-        return cls(
-            _opened(path, "a transform output", "tfloom preprocess", "report.json", "transform_fn/saved_model.pb")
-        )
+        files = ("report.json", "transform_fn/saved_model.pb")
+        return cls(_opened(path, "a transform output", "tfloom preprocess", *files, but=("examples/",)))
 
     @cached_property
     def spec(self) -> FeatureSpec:
@@ -73,8 +75,8 @@ class TransformOutput:
 
     def examples(self, split: str) -> list[str]:
         """The gzip TFRecord files of a split, in the order of the data. Raises ArtefactError where it has no rows."""
-        found = sorted(str(path) for path in (self.path / "examples").glob(f"{split}-*.tfrecord.gz"))
-        if not found and any((self.path / "examples").glob(f"{split}-*.parquet")):
+        found = [str(path) for path in self.shards(f"{split}-*.tfrecord.gz")]
+        if not found and self.shards(f"{split}-*.parquet"):
             raise ArtefactError(f"{self.path}: its rows are written as Parquet alone",
                                 expected="TFRecord, which trainers read: tfloom preprocess --examples both",
                                 received="examples/*.parquet")  # fmt: skip
@@ -83,6 +85,11 @@ class TransformOutput:
                                 expected=f"one of {', '.join(k for k, n in self.report['splits'].items() if n)}",
                                 received=repr(split))  # fmt: skip
         return found
+
+    def shards(self, pattern: str) -> list[Path]:
+        """The files of materialised rows that match, in order."""
+        with _reached(self.path):
+            return storage.fetch_files(self.path / "examples", pattern)
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ class ModelDirectory:
     def transformed(self) -> TransformOutput:
         """The transform output it learned from. Raises ArtefactError where that is gone or was made anew since."""
         provenance = _json(self.path / "provenance.json")
-        output = TransformOutput.open(os.path.normpath(self.path / provenance["transformed"]))
+        output = TransformOutput.open(storage.within(self.path, provenance["transformed"]))
         if output.fingerprint != provenance["fingerprint"]:
             raise ArtefactError(f"{output.path}: is not the transform output that {self.path} learned from",
                                 expected=f"fingerprint {provenance['fingerprint'][:12]}",
@@ -126,9 +133,8 @@ class ExportDirectory:
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> ExportDirectory:
         """The newest version where `path` holds versions. Raises ArtefactError where it is no export."""
-        path = Path(path)
-        versions = [p for p in path.iterdir() if p.is_dir() and p.name.isdigit()] if path.is_dir() else []
-        newest = max(versions, key=lambda p: int(p.name), default=path)
+        of_path = versions(path)
+        newest = storage.local(path) / str(max(of_path)) if of_path else storage.local(path)
         return cls(_opened(newest, "an export", "tfloom export", "saved_model.pb", "feature_spec.json"))
 
     @cached_property
@@ -149,29 +155,55 @@ class ExportDirectory:
 
     def named(self, entry: str) -> Path:
         """A directory that the model card names relative to the export."""
-        return Path(os.path.normpath(self.path / self.model_card[entry]))
+        return storage.within(self.path, self.model_card[entry])
+
+
+def versions(path: str | os.PathLike[str]) -> list[int]:
+    """The versions of the exports in a folder."""
+    with _reached(path):
+        return [int(name) for name in storage.folders(storage.named(path)) if name.isdigit()]
+
+
+def fetched(path: str | os.PathLike[str], but: tuple[str, ...] = ("examples/",)) -> Path:
+    """A folder on this machine, brought here without the folders `but` where it is in Cloud Storage.
+
+    Raises ArtefactError where it cannot be.
+    """
+    with _reached(path):
+        return storage.fetch(path, but)
 
 
 @contextlib.contextmanager
 def whole_or_absent(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
     """A folder to write in, beside `path`, which becomes `path` on leaving and vanishes on an error.
 
-    What killed runs left beside `path` is removed first.
+    Of a path in Cloud Storage it is beside its copy. What killed runs left beside `path` is removed first.
 
     Raises ArtefactError at once where `path` is there and is not to be overwritten, or where no folder can be.
     """
-    path = Path(path)
+    path = storage.local(path)
     staging.mend(path)
-    if path.exists() and not overwrite:
-        raise ArtefactError(f"{path}: is there already", expected="a new path, or --overwrite", received=str(path))
+    absent(path, overwrite)
     with contextlib.ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             folder = stack.enter_context(staging.beside(path))
         except OSError as error:
             raise no_folder(path, error) from None
+        stack.callback(storage.remove, folder)
         yield folder
         staging.publish(folder, path)
+        try:
+            storage.publish(path, folder)
+        except OSError as error:
+            raise no_folder(path, error) from None
+
+
+def absent(path: Path, overwrite: bool) -> None:
+    """Raise ArtefactError where `path` is there and is not to be overwritten."""
+    with _reached(path):
+        if not overwrite and storage.exists(storage.named(path)):
+            raise ArtefactError(f"{path}: is there already", expected="a new path, or --overwrite", received=str(path))
 
 
 def fingerprint(path: Path) -> str:
@@ -182,8 +214,8 @@ def fingerprint(path: Path) -> str:
         # A graph's serialization is not canonical, and fingerprint.pb is of it; spec, vocabularies and variables are.
         if file.name not in ("saved_model.pb", "fingerprint.pb"):
             digest.update(file.read_bytes())
-    for file in sorted((path / "examples").iterdir()):
-        digest.update(f"{file.name}:{file.stat().st_size}".encode())
+    for name, size in sorted(storage.sizes(path / "examples").items()):
+        digest.update(f"{name}:{size}".encode())
     return digest.hexdigest()
 
 
@@ -194,28 +226,43 @@ def no_folder(path: Path, error: OSError) -> ArtefactError:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A file to write, beside `path`, which becomes `path` on leaving and vanishes on an error.
 
     Raises ArtefactError where no file can be there.
     """
+    path = storage.local(path)
+    with _written(path) as part:
+        yield part
+    try:
+        storage.publish(path)
+    except OSError as error:
+        raise _no_file(path, error) from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Whole or not at all, and on this machine alone."""
+    with _written(path) as part:
+        part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         part.replace(path)
     except OSError as error:
-        raise ArtefactError(f"{path}: cannot be written", expected="the name of a file, in a folder to write in",
-                            received=error.strerror or str(error)) from None  # fmt: skip
+        raise _no_file(path, error) from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Whole or not at all."""
-    with whole_file(path) as part:
-        part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+def _no_file(path: Path, error: OSError) -> ArtefactError:
+    return ArtefactError(f"{path}: cannot be written", expected="the name of a file, in a folder to write in",
+                         received=error.strerror or str(error))  # fmt: skip
 
 
 def _json(path: Path) -> Any:
@@ -225,14 +272,26 @@ def _json(path: Path) -> Any:
         raise ArtefactError(f"{path}: cannot be read", expected="a JSON file", received=str(error)) from None
 
 
-def _opened(path: str | os.PathLike[str], what: str, command: str, *files: str) -> Path:
-    path = Path(path)
+def _opened(path: str | os.PathLike[str], what: str, command: str, *files: str, but: tuple[str, ...] = ()) -> Path:
+    path = fetched(path, but)
     for file in files:
         if not (path / file).is_file():
             raise ArtefactError(f"{path}: is not {what}" if path.exists() else f"{path}: there is no such folder",
                                 expected=f"{what}, as `{command}` writes it, with {file}",
                                 received=_listing(path))  # fmt: skip
     return path
+
+
+@contextlib.contextmanager
+def _reached(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What Cloud Storage refuses, in three parts."""
+    try:
+        yield
+    except OSError as error:
+        raise ArtefactError(f"{os.fspath(path)}: cannot be read",
+                            expected="a folder of Cloud Storage that may be read, by who is signed in: "
+                            "`gcloud auth application-default login`",
+                            received=str(error).splitlines()[0][:300]) from None  # fmt: skip
 
 
 def _listing(path: Path) -> str:

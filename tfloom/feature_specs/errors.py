@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from tfloom.feature_specs.storage import named
+
 
 class TfloomError(ValueError):
     """An error in what the user gave, told in three parts.
@@ -16,6 +18,7 @@ class TfloomError(ValueError):
     """
 
     def __init__(self, what: str, *, expected: str = "", received: str = "") -> None:
+        what, expected, received = map(named, (what, expected, received))
         self.what, self.expected, self.received = what, expected, received
         lines = [what]
         if expected:

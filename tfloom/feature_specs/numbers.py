@@ -36,15 +36,13 @@ def numbers(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
         result = pc.cast(present, kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         result = pa.array([_number(v, kind) for v in present.to_pylist()], kind)
-    if pa.types.is_floating(kind):  # 'nan' in other spellings
+    if pa.types.is_floating(kind) and is_text(values.type):  # 'nan' in other spellings
         result = pc.if_else(pc.is_nan(result), None, result)
-        return result, pc.and_(pc.is_null(result), pc.and_(pc.is_valid(present), pc.invert(_spelled_nan(present))))
+        present = pc.if_else(_spelled_nan(present), None, present)
     return result, pc.and_(pc.is_valid(present), pc.is_null(result))
 
 
 def _spelled_nan(values: pa.Array) -> pa.Array:
-    if not is_text(values.type):
-        return pa.array([False] * len(values), pa.bool_())
     return pc.fill_null(
         pc.is_in(pc.utf8_lower(values), value_set=pa.array(["nan", "-nan", "+nan"], values.type)), False
     )

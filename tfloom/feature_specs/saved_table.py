@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.errors import SpecError, nearest
 
 
@@ -37,7 +38,7 @@ class SavedTable:
         import numpy as np
 
         try:
-            return np.load(self.path, allow_pickle=False)
+            return np.load(storage.fetch(self.path), allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise SpecError(f"{self.place}: cannot be read", expected="a NumPy array that np.save wrote",
                             received=f"{self.path}: {error}") from None  # fmt: skip
@@ -46,7 +47,10 @@ class SavedTable:
         import tensorflow as tf
 
         try:
-            reader = tf.train.load_checkpoint(self.path)
+            if storage.is_remote(self.path):
+                for file in storage.glob(f"{self.path}.*"):
+                    storage.fetch(file)
+            reader = tf.train.load_checkpoint(str(storage.local(self.path)))
             names = reader.get_variable_to_shape_map()
         except (ValueError, tf.errors.OpError) as error:
             raise SpecError(f"{self.place}: cannot be read", expected="a TensorFlow checkpoint, without .index",

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )  # fmt: skip
 
-from tfloom.feature_specs import discovery, where
+from tfloom.feature_specs import discovery, storage, where
 from tfloom.feature_specs.column import CategoricalColumn, Column
 from tfloom.feature_specs.errors import SpecError, nearest
 from tfloom.feature_specs.features import Categorical
@@ -287,7 +287,7 @@ class FeatureSpec(BaseModel):
             for field in column.file_fields:
                 path = getattr(column, field)
                 # A TensorFlow checkpoint is several files, named by what they begin with.
-                if path is not None and not (Path(path).is_file() or Path(f"{path}.index").is_file()):
+                if path is not None and not (storage.is_file(path) or storage.is_file(f"{path}.index")):
                     raise SpecError(f"columns.{column.name}.{field}: there is no such file",
                                     expected="a file; a relative path starts at the spec's folder",
                                     received=str(path))  # fmt: skip
@@ -307,10 +307,15 @@ def load_spec(path: str | Path) -> FeatureSpec:
     for column in spec.columns:
         files = {field: getattr(column, field) for field in column.file_fields if getattr(column, field) is not None}
         # Absolute, so that the spec means the same file wherever it is written to or used.
-        columns.append(column.model_copy(update={k: os.path.abspath(folder / path) for k, path in files.items()}))
+        columns.append(column.model_copy(update={k: _absolute(folder, path) for k, path in files.items()}))
     spec = spec.model_copy(update={"columns": tuple(columns)})
     spec.check_files()
     return spec
+
+
+def _absolute(folder: Path, path: str) -> str:
+    remote = storage.is_remote(path) or storage.is_remote(folder)
+    return storage.named(storage.within(folder, path)) if remote else os.path.abspath(folder / path)
 
 
 def json_schema() -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Statistics:
             width = x.shape[1] if x.shape.rank == 2 else 1
             finite = tf.math.is_finite(x)
             # Fewer ops than those of tf.boolean_mask, which of a hundred columns take long to trace.
-            present = tf.where(tf.reshape(finite, [-1]))[:, 0]
+            present = tf.squeeze(tf.where(tf.reshape(finite, [-1])), axis=1)
             masked = [tf.gather(tf.reshape(one, [-1]), present) for one in (x, *more)]
             of_rest = of_all(*masked)
             if self.key is None and not self.elementwise:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.errors import SpecError, nearest
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ _WORDS = {
 def load(path: Path, cls: type[Model]) -> Model:
     """Read a YAML or JSON file as a `cls`. Raises SpecError with file, line and place."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = storage.fetch(path).read_text(encoding="utf-8-sig")
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
         root = _tree(text)
     except OSError as error:
         raise SpecError(
-            f"{path}: cannot be read", expected="a YAML or JSON file", received=error.strerror or ""
+            f"{path}: cannot be read", expected="a YAML or JSON file", received=error.strerror or str(error)
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no JSON, no such day
         reason = " ".join(str(error).split())

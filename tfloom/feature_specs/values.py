@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Annotated
 
 import pyarrow as pa
@@ -42,13 +43,15 @@ def group_of(values: pa.Array, groups: Sequence[Sequence[Value]]) -> pa.Array:
 
 
 def texts(values: pa.Array) -> pa.Array:
-    """The text of each value, that of 1.0 is 1; null where it is missing or NaN.
+    """The text of each value, that of 1.0 and of the decimal 1.00 is 1; null where it is missing or NaN.
 
     It depends on the value alone, not on the others of the array.
     """
     kind = values.type
-    if pa.types.is_nested(kind):
+    if pa.types.is_nested(kind) or pa.types.is_interval(kind):
         return pa.array([None if value is None else repr(value) for value in values.to_pylist()], pa.string())
+    if pa.types.is_decimal(kind):
+        return pa.array([None if value is None else _decimal(value) for value in values.to_pylist()], pa.string())
     if not pa.types.is_floating(kind):
         return pc.cast(values, pa.string())
     values = pc.cast(values, pa.float32()) if pa.types.is_float16(kind) else values
@@ -57,3 +60,8 @@ def texts(values: pa.Array) -> pa.Array:
     # Not checked: a cast that is refuses whole numbers of 2^53 and more.
     integers = pc.cast(pc.if_else(whole, values, None), pa.int64(), safe=False)
     return pc.coalesce(pc.cast(integers, pa.string()), pc.cast(values, pa.string()))
+
+
+def _decimal(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -49,4 +49,4 @@ class VectorColumn(Column):
     def numbers(self, values: Values) -> Any:
         """float32 [B, size], NaN where missing."""
         source = self.inputs()[0]
-        return values.scalar(source)[:, None] if self.shape is None else values.vector(source, self.size)
+        return values.first(source) if self.shape is None else values.vector(source, self.size)

@@ -47,7 +47,7 @@ def check(spec: FeatureSpec, data: Mapping[str | None, Data]) -> Checked:
     missing: Counter[str] = Counter()
     labels: dict[str, Counter[str]] = {label.name: Counter() for label in spec.labels if label.class_names}
     with tempfile.TemporaryDirectory() as scratch:
-        sources = find(data, Path(scratch))
+        sources = find(data, Path(scratch), columns=spec.columns_read)
         spec = resolve(spec, sources)
         for source in sources:
             for chunk in chunks(source, spec.columns_read, spec.chunk_rows):

@@ -43,7 +43,7 @@ def explain(output: TransformOutput, data: Data, rows: int = 3) -> list[Explaine
     reasons: list[str] = []
     labels = [source["label"] for source in output.report["sources"]]
     layer = tft.TFTransformOutput(str(output.path)).transform_features_layer()
-    with opened(data, labels) as sources:
+    with opened(data, spec.input_names, labels) as sources:
         for _, done in parsed(spec, sources, labelled=False):
             batch = done.rows.slice(0, rows - len(told))
             reasons += [row["reason"] for row in done.rejected[:3]]

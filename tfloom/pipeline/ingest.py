@@ -37,6 +37,7 @@ class Ingested:
 
     rows: the parsed rows: list columns of inputs, ORIGIN, and where they are labelled of labels (one value, or NaN and
       -1 where missing and kept), WEIGHT and key_feature.
+    positions: int64 [rows], where they stand in the chunk.
     splits: int8 [rows], index into SPLITS.
     rejected: for each rejected row its origin, line or offset, the column at fault, the reason and its values. Where
       rows have a place it is yet to be told; until then `line` is the record that Damage has, if any.
@@ -44,6 +45,7 @@ class Ingested:
     """
 
     rows: pa.RecordBatch
+    positions: np.ndarray
     splits: np.ndarray
     rejected: tuple[dict[str, Any], ...]
     account: Counter[str]
@@ -111,8 +113,9 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
         "in": count + len(of_none), "out": int(kept.sum()), "filtered": int((~taken).sum()),
         "unlabelled": int((taken & ~bad & unlabelled).sum()), "rejected": len(rejected),
     })  # fmt: skip
-    batch = pa.RecordBatch.from_pydict(parsed).filter(pa.array(kept))
-    return Ingested(batch, splits[kept], tuple(rejected), account)
+    batch = pa.RecordBatch.from_pydict(parsed)
+    batch = batch if kept.all() else batch.filter(pa.array(kept))
+    return Ingested(batch, np.flatnonzero(kept), splits[kept], tuple(rejected), account)
 
 
 def _told(damage: Damage, origin: str, row: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 
 def of_values(values: pa.Array) -> pa.ListArray:
     """[rows] -> list [rows], a null an empty list."""
+    if not values.null_count:
+        return pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32)), values)
     return from_counts(pc.is_valid(values).cast(pa.int8()).to_numpy(), values.drop_null())
 
 

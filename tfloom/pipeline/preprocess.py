@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfloom.feature_specs.directories import Form, TransformOutput, fingerprint, whole_or_absent, write_json
-from tfloom.feature_specs.errors import ArtefactError, DataError, SpecError
+from tfloom.feature_specs import storage
+from tfloom.feature_specs.directories import Form, TransformOutput, absent, fingerprint, whole_or_absent, write_json
+from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.staging import publish
 from tfloom.pipeline.progress import Report, about
@@ -69,7 +70,7 @@ def preprocess(
     with whole_or_absent(out, overwrite) as staging:
         memory = staging / "memory"
         memory.mkdir()
-        sources = find(data, memory)
+        sources = find(data, memory, columns=spec.columns_read)
         threads = threads or os.cpu_count() or 1
         spec = resolve(spec, sources, threads)
         counts = _run(spec, sources, staging, examples, threads, memory_limit, beam_options, report, interrupted)
@@ -97,24 +98,30 @@ def template(
     from tfloom.pipeline.engines import beam, beam_template
 
     spec.check_files()
-    out = Path(out).absolute()
-    if out.exists() and not overwrite:
-        raise ArtefactError(f"{out}: is there already", expected="a new path, or --overwrite", received=str(out))
+    out = storage.local(out).absolute()
+    absent(out, overwrite)
     folder = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.launched")
     with tempfile.TemporaryDirectory() as none_in_memory:
-        sources = [_absolute(source) for source in find(data, Path(none_in_memory))]
+        sources = [_absolute(source) for source in find(data, Path(none_in_memory), columns=spec.columns_read)]
     spec = resolve(spec, sources)
-    last = functools.partial(_finish_and_publish, spec, sources, folder, out, max_rejected)
-    beam.run(spec, sources, str(folder), examples, beam_template.held(beam_options, last))
+    at, to = storage.named(folder), storage.named(out)
+    last = functools.partial(_finish_and_publish, spec, sources, at, to, max_rejected)
+    beam.run(spec, sources, at, examples, beam_template.held(beam_options, last))
 
 
 def _finish_and_publish(
-    spec: FeatureSpec, sources: Sequence[Source], folder: Path, out: Path, max_rejected: float
+    spec: FeatureSpec, sources: Sequence[Source], folder: str, out: str, max_rejected: float
 ) -> None:
     """On a worker, which may be told to do it again when it is done."""
-    if folder.exists():
-        finish(spec, sources, folder, out, max_rejected)
-        publish(folder, out)
+    from tfloom.pipeline.engines import beam
+
+    if storage.exists(folder):
+        beam.clear(folder)
+        staging, to = storage.local(folder), storage.local(out)
+        storage.gather(staging, but="examples/")
+        finish(spec, sources, staging, to, max_rejected)
+        publish(staging, to)
+        storage.publish(to, staging)
 
 
 def finish(
@@ -132,7 +139,7 @@ def finish(
     shutil.rmtree(staging / "accounts")
     (staging / "feature_spec.json").write_text(spec.to_json())
     write_json(staging / "report.json", made | {"fingerprint": fingerprint(staging)})
-    shutil.rmtree(_beside(out), ignore_errors=True)  # of an earlier try, which this one has mended
+    storage.remove(_beside(out))  # of an earlier try, which this one has mended
     rows: dict[str, int] = made["rows"]
     return rows
 
@@ -149,21 +156,45 @@ def _run(
     interrupted: Callable[[Job], bool] | None,
 ) -> dict[str, int]:
     """What Beam's counters say of the rows; nothing where it is not Beam that runs."""
-    if not options:
-        from tfloom.pipeline.engines import local
-        from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
+    from tfloom.pipeline.engines.analysis import UnknownAnalyzerError
 
-        try:
-            local.run(spec, sources, str(staging), threads, memory_limit, examples, report)
-            return {}
-        except UnknownAnalyzerError as error:
-            shutil.rmtree(staging / "analysis")
-            shutil.rmtree(staging / "parsed")
-            _log.warning("the local engine does not know %s: Beam runs the job", error)
+    on_beam = functools.partial(_on_beam, spec, sources, staging, examples, options, report, interrupted)
+    try:
+        if options:
+            from tfloom.pipeline.engines import beam
+
+            return on_beam(beam.run)
+        from tfloom.pipeline.engines import local
+
+        local.run(spec, sources, str(staging), threads, memory_limit, examples, report)
+        return {}
+    except UnknownAnalyzerError as error:
+        from tfloom.pipeline.engines import tft_beam
+
+        for name in ("analysis", "parsed"):
+            shutil.rmtree(staging / name, ignore_errors=True)
+        engine = "Beam engine" if options else "local engine"
+        _log.warning("the %s does not know %s: tf.Transform's own Beam pipeline runs the job", engine, error)
+        return on_beam(tft_beam.run)
+
+
+def _on_beam(
+    spec: FeatureSpec,
+    sources: Sequence[Source],
+    staging: Path,
+    examples: Form,
+    options: Sequence[str],
+    report: Report | None,
+    interrupted: Callable[[Job], bool] | None,
+    engine: Callable[..., None],
+) -> dict[str, int]:
     from tfloom.pipeline.engines import beam, beam_job
 
+    folder = storage.named(staging.absolute())
     run = beam_job.Run(options or ["--runner=FnApiRunner"], report, about(sources), interrupted)
-    beam.run(spec, [_absolute(source) for source in sources], str(staging.absolute()), examples, run.pipeline())
+    engine(spec, [_absolute(source) for source in sources], folder, examples, run.pipeline())
+    beam.clear(folder)
+    storage.gather(staging, but="examples/")
     return run.counts
 
 
@@ -185,7 +216,8 @@ def _compare(counts: Mapping[str, int], rows: Mapping[str, int]) -> None:
 
 def _beside(out: str | Path) -> Path:
     """Where the rejected rows are kept when there were too many to write `out`."""
-    return Path(out).with_name(f"{Path(out).name}.rejected")
+    out = storage.local(out)
+    return out.with_name(f"{out.name}.rejected")
 
 
 def _report(spec: FeatureSpec, sources: Sequence[Source], staging: Path) -> dict[str, Any]:
@@ -237,6 +269,7 @@ def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: fl
         kept = _beside(out)
         if (staging / "rejected").exists():  # not, where a worker tries again
             publish(staging / "rejected", kept)
+            storage.publish(kept)
         worst = "; ".join(f"{n} x {reason}" for reason, n in list(report["reasons"].items())[:3])
         raise DataError(
             f"{rows['rejected']} of {rows['in']} rows are rejected: {worst}",

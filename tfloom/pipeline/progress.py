@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
-import pyarrow.parquet as pq
-
+from tfloom.feature_specs import storage
 from tfloom.pipeline import streams
+from tfloom.pipeline.formats import parquet
 from tfloom.pipeline.sources import Source
 
 Report = Callable[[str, int, int | None], None]
@@ -32,7 +31,7 @@ def phase(report: Report | None, name: str, total: int | None) -> Callable[[int]
 
 
 def about(sources: Sequence[Source]) -> int | None:
-    """About how many rows sources have: Parquet says it, of a text it is guessed by the lines of its first 8 MiB.
+    """About how many rows sources have: Parquet and BigQuery say it, of a text the lines of its first 8 MiB do.
 
     None where there is a source of another format.
     """
@@ -41,12 +40,15 @@ def about(sources: Sequence[Source]) -> int | None:
 
 
 def _about(source: Source) -> int | None:
+    if source.stream is not None:
+        return source.stream.rows
     if source.format == "parquet":
-        return int(pq.read_metadata(source.path).num_rows)
+        with parquet.opened(source.path) as file:
+            return int(file.metadata.num_rows)
     return None if source.format == "tfrecord" else _lines(source.path)
 
 
 def _lines(path: str) -> int:
     with streams.opened(path) as stream:
         lines = stream.read(_SAMPLE).count(b"\n")
-        return round(lines * os.path.getsize(path) / max(streams.consumed(stream), 1))
+        return round(lines * storage.stat(path)[1] / max(streams.consumed(stream), 1))

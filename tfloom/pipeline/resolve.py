@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tfloom.feature_specs.column import Dtype
 from tfloom.feature_specs.errors import DataError, SpecError, nearest
 from tfloom.feature_specs.inputs import Input
 from tfloom.feature_specs.numbers import is_missing, is_text, numbers
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.pipeline.formats import parquet
 from tfloom.pipeline.in_order import in_order
 from tfloom.pipeline.sources import Chunk, Source, chunks, schema
 
@@ -67,13 +67,14 @@ def check_columns(spec: FeatureSpec, sources: Sequence[Source], wanted: Sequence
 
 
 def _check_kind(spec: FeatureSpec, source: Source, name: str, kind: pa.DataType) -> None:
-    if pa.types.is_nested(kind) and (not pa.types.is_list(kind) or pa.types.is_nested(kind.value_type)):
+    value = kind.value_type if pa.types.is_list(kind) else kind
+    if pa.types.is_nested(value) or pa.types.is_interval(value):
         raise DataError(f"{source.place}: column {name!r}, which {_reader(spec, name)} reads, is {kind}",
                         expected="a value a row, or a list of values", received=str(kind))  # fmt: skip
 
 
 def look(sources: Sequence[Source], names: Sequence[str], threads: int = 1) -> dict[str, Seen]:
-    """Read every source once and say what these columns, where it has them, hold."""
+    """Say what these columns hold, where a source has them; read no further than it takes to tell."""
     seen: dict[str, Seen] = {}
     for source in sources:
         found = schema(source).names if names else ()
@@ -92,18 +93,31 @@ def _of_chunk(chunk: Chunk) -> dict[str, Seen]:
 
 
 def _from_parquet(source: Source, names: Sequence[str]) -> dict[str, Seen]:
-    """Of those columns of which the file's own schema and statistics say enough."""
-    with pq.ParquetFile(source.path) as file:
-        metadata, result = file.metadata, {}
+    """Of those columns of which the file's schema and statistics, with the first rows, say all."""
+    nulls = _nulls(source, names)
+    kinds = {field.name: field.type for field in schema(source) if field.name in nulls}
+    floats = {name for name, kind in kinds.items() if pa.types.is_floating(kind)}
+    open_ones = [name for name, kind in kinds.items() if name in floats or is_text(kind)]
+    result = {name: Seen(_dtype(kind), nulls[name]) for name, kind in kinds.items() if name not in open_ones}
+    first = _of_chunk(next(chunks(source, open_ones))) if open_ones else {}
+    for name, seen in first.items():
+        # Texts that are no numbers stay texts; of floats a NaN is missing too, and one that is not whole is enough.
+        if seen.dtype == "string" or (name in floats and nulls[name] and seen.dtype and not seen.integral):
+            result[name] = Seen(seen.dtype, nulls[name])
+    return result
+
+
+def _nulls(source: Source, names: Sequence[str]) -> dict[str, bool]:
+    """Whether a column has any, by the statistics of a Parquet file, where they say so."""
+    with parquet.opened(source.path) as file:
+        metadata = file.metadata
+        paths = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
+        result = {}
         for name in names:
-            kind = file.schema_arrow.field(name).type
-            if pa.types.is_nested(kind) or pa.types.is_dictionary(kind) or pa.types.is_floating(kind) or is_text(kind):
-                continue
-            index = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == name)
-            groups = [metadata.row_group(g).column(index) for g in range(metadata.num_row_groups)]
-            if not all(g.is_stats_set and g.statistics.has_null_count for g in groups):
-                continue
-            result[name] = Seen(_dtype(kind), any(g.statistics.null_count for g in groups))
+            if name in paths and metadata.num_rows:
+                groups = [metadata.row_group(g).column(paths[name]) for g in range(metadata.num_row_groups)]
+                if all(group.is_stats_set and group.statistics.has_null_count for group in groups):
+                    result[name] = any(group.statistics.null_count for group in groups)
         return result
 
 
@@ -123,7 +137,8 @@ def _of(values: pa.Array) -> Seen:
             if (read := _all_numbers(distinct, number_type)) is not None:
                 return Seen(dtype, any_missing, integral=dtype == "int64" or _integral(read))  # type: ignore[arg-type]
         return Seen("string", bool(values.null_count))
-    return Seen(_dtype(kind), any_missing, integral=pa.types.is_floating(kind) and _integral(present))
+    fractional = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return Seen(_dtype(kind), any_missing, integral=fractional and _integral(present))
 
 
 def _all_numbers(texts: pa.Array, kind: pa.DataType) -> pa.Array | None:

@@ -8,11 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tfloom.feature_specs.directories import ORIGIN
 from tfloom.feature_specs.errors import DataError, nearest
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline.ingest import Ingested, ingest
@@ -21,14 +18,16 @@ from tfloom.pipeline.sources import Chunk, Data, Source, chunks, find, schema
 
 
 @contextlib.contextmanager
-def opened(data: Data | Mapping[str, Data], known: Sequence[str] = ()) -> Iterator[tuple[Source, ...]]:
+def opened(
+    data: Data | Mapping[str, Data], columns: Sequence[str], known: Sequence[str] = ()
+) -> Iterator[tuple[Source, ...]]:
     """The sources of data, or of data by split; what lies in memory is there as a file for as long.
 
-    known: see sources.find.
+    columns, known: see sources.find.
     """
     by_split: dict[Any, Data] = dict(data) if isinstance(data, Mapping) else {None: data}
     with tempfile.TemporaryDirectory() as scratch:
-        yield find(by_split, Path(scratch), known)
+        yield find(by_split, Path(scratch), known, columns)
 
 
 def parsed(
@@ -62,15 +61,9 @@ def present(sources: Sequence[Source], names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if all(name in of for of in known))
 
 
-def raw(chunk: Chunk, rows: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows of the chunk, as they lie in the data, that parsed `rows` came from."""
-    return chunk.rows.take(pa.array(positions(chunk, rows)))
-
-
-def positions(chunk: Chunk, rows: pa.RecordBatch) -> np.ndarray:
-    """int64 [rows]: where parsed rows stand in their chunk."""
-    numbers = pc.utf8_slice_codeunits(pc.cast(rows.column(ORIGIN).flatten(), pa.string()), len(chunk.source.label) + 1)
-    return pc.cast(numbers, pa.int64()).to_numpy() - chunk.first_row
+def raw(chunk: Chunk, done: Ingested) -> pa.RecordBatch:
+    """The rows of the chunk, as they lie in the data, that the parsed ones came from."""
+    return chunk.rows.take(pa.array(done.positions))
 
 
 def reasons(chunk: Chunk, done: Ingested) -> dict[int, str]:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from tfloom.feature_specs.directories import Form, training_feature
+from tfloom.feature_specs.directories import ORIGIN, Form, training_feature
 from tfloom.feature_specs.split import SPLITS
 from tfloom.pipeline.examples import serialized
 from tfloom.pipeline.ingest import Ingested
 from tfloom.pipeline.lists import of_values
 from tfloom.pipeline.records import gzipped
-from tfloom.pipeline.rows import positions
 from tfloom.pipeline.sources import Chunk, Source
 
 SAMPLE_ROWS = 2_000
 
 AT_ONCE = 8_192
 """Rows encoded at once: what is made of them by and by stays near the processor."""
+
+_PART = ".part"
 
 PLACE = "__place__"
 """Passed through the transform beside the origin: split, file and chunk of a row in one number."""
@@ -46,16 +49,18 @@ def write_examples(rows: pa.RecordBatch, folder: str, form: Form) -> None:
     training = [name for name in rows.schema.names if name.startswith(training_feature(""))]
     places = np.asarray(rows.column(PLACE).flatten())
     rows = rows.drop_columns([PLACE])
-    for one in np.unique(places):
+    distinct = np.unique(places)
+    for one in distinct:
         split, file, number = SPLITS[int(one) >> 56], int(one) >> 28 & 0xFFFFFFF, int(one) & 0xFFFFFFF
-        of_split = rows.filter(pa.array(places == one)).drop_columns([] if split == "train" else training)
+        of_split = rows if len(distinct) == 1 else rows.filter(pa.array(places == one))
+        of_split = of_split.drop_columns([] if split == "train" else training)
         name = f"{folder}/{split}-{file:05d}-{number:05d}"
         if form != "tfrecord":
             # In one order, whichever engine it comes from.
-            _whole(f"{name}.parquet", _parquet(of_split.select(sorted(of_split.schema.names))))
+            write_whole(f"{name}.parquet", _parquet(of_split.select(sorted(of_split.schema.names))))
         if form != "parquet":
             slices = (of_split.slice(first, AT_ONCE) for first in range(0, len(of_split), AT_ONCE))
-            _whole(f"{name}.tfrecord.gz", gzipped(map(serialized, slices)))
+            write_whole(f"{name}.tfrecord.gz", gzipped(map(serialized, slices)))
 
 
 def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
@@ -63,17 +68,17 @@ def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
     name = f"{chunk.source.index:05d}-{chunk.number:05d}"
     if done.rejected:
         lines = "".join(json.dumps(row) + "\n" for row in done.rejected)
-        _write(f"{folder}/rejected/{name}.jsonl", lines.encode())
+        write_whole(f"{folder}/rejected/{name}.jsonl", lines.encode())
     splits = {split: int((done.splits == i).sum()) for i, split in enumerate(SPLITS)}
-    _write(f"{folder}/accounts/{name}.json", json.dumps({"rows": done.account, "splits": splits}).encode())
+    write_whole(f"{folder}/accounts/{name}.json", json.dumps({"rows": done.account, "splits": splits}).encode())
     if done.rows.num_rows:
-        ranks = _ranks(chunk.source.label, positions(chunk, done.rows) + chunk.first_row)
+        ranks = _ranks(chunk.source.label, done.positions + chunk.first_row)
         count = min(SAMPLE_ROWS, len(ranks))
         chosen = np.sort(np.argpartition(ranks, count - 1)[:count])
         sample = done.rows.take(pa.array(chosen))
         sample = sample.append_column("__rank__", pa.array(ranks[chosen]))
         sample = sample.append_column("__split__", pa.array([SPLITS[s] for s in done.splits[chosen]]))
-        _write(f"{folder}/accounts/{name}.parquet", _parquet(sample))
+        write_whole(f"{folder}/accounts/{name}.arrow", _ipc(sample))
 
 
 def collect(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
@@ -87,12 +92,23 @@ def collect(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
         for name, n in account["splits"].items():
             splits[name] += n
     (folder / "stats").mkdir(exist_ok=True)
-    samples = [pq.read_table(file) for file in sorted((folder / "accounts").glob("*.parquet"))]
-    if samples:
-        table = pa.concat_tables(samples)
-        table = table.take(pa.compute.sort_indices(table, [("__rank__", "ascending")])[:SAMPLE_ROWS])
-        pq.write_table(table.drop_columns(["__rank__"]), folder / "stats" / "sample.parquet")
+    if (sample := _sample(sorted((folder / "accounts").glob("*.arrow")))) is not None:
+        pq.write_table(sample, folder / "stats" / "sample.parquet")
     return {"rows": rows, "splits": splits, "sources": [{"label": s.label, "path": s.place} for s in sources]}
+
+
+def _sample(shares: Sequence[Path]) -> pa.Table | None:
+    """The rows of least rank of all shares, of which one at a time is in memory."""
+    if not shares:
+        return None
+    ranks = np.concatenate([_read(share).column("__rank__").to_numpy() for share in shares])
+    greatest = np.sort(ranks)[:SAMPLE_ROWS][-1]
+    least = [share.filter(pc.less_equal(share.column("__rank__"), greatest)) for share in map(_read, shares)]
+    return pa.concat_tables(least).sort_by("__rank__").drop_columns(["__rank__"])
+
+
+def _read(share: Path) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(share))).read_all()
 
 
 def _ranks(label: str, rows: np.ndarray) -> np.ndarray:
@@ -107,19 +123,42 @@ def _ranks(label: str, rows: np.ndarray) -> np.ndarray:
     return ranks ^ ranks >> np.uint64(31)
 
 
-def _parquet(rows: pa.RecordBatch) -> bytes:
+def _ipc(rows: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_batches([rows]), sink, compression="zstd", compression_level=1)
+    with pa.ipc.new_file(sink, rows.schema) as writer:
+        writer.write_batch(rows)
     return sink.getvalue().to_pybytes()
 
 
-def _whole(path: str, content: bytes) -> None:
-    """Renamed when it is whole; the temporary name is its own for each attempt, two of which may run at once."""
-    part = f"{os.path.dirname(path)}/.{hashlib.blake2b(np.random.bytes(8), digest_size=8).hexdigest()}.part"
-    _write(part, content)
+def _parquet(rows: pa.RecordBatch) -> bytes:
+    # No two origins are the same: a dictionary of them takes time, and room.
+    repeated = [f"{name}.list.element" for name in rows.schema.names if name != ORIGIN]
+    sink = pa.BufferOutputStream()
+    table = pa.Table.from_batches([rows])
+    pq.write_table(table, sink, compression="zstd", compression_level=1, use_dictionary=repeated)
+    return sink.getvalue().to_pybytes()
+
+
+@contextlib.contextmanager
+def whole(path: str) -> Iterator[Any]:
+    """A file to write bytes into, renamed when it is whole; `remove_parts` clears away what a killed attempt left.
+
+    The temporary name is its own for each attempt, two of which may run at once.
+    """
+    part = f"{os.path.dirname(path)}/.{hashlib.blake2b(os.urandom(8), digest_size=8).hexdigest()}{_PART}"
+    with tf.io.gfile.GFile(part, "wb") as file:
+        yield file
     tf.io.gfile.rename(part, path, overwrite=True)
 
 
-def _write(path: str, content: bytes) -> None:
-    with tf.io.gfile.GFile(path, "wb") as file:
+def write_whole(path: str, content: bytes) -> None:
+    """Write a file as `whole` does."""
+    with whole(path) as file:
         file.write(content)
+
+
+def remove_parts(folder: str) -> None:
+    """Remove what attempts that were killed, or overtaken by another, have left in a folder."""
+    for part in tf.io.gfile.glob(f"{folder}/.*{_PART}"):
+        with contextlib.suppress(tf.errors.NotFoundError):
+            tf.io.gfile.remove(part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,30 +14,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.errors import DataError
-from tfloom.pipeline.formats import Damage, csv, jsonl, parquet, tfrecord
+from tfloom.pipeline.formats import Damage, bigquery, csv, jsonl, parquet, tfrecord
 
 CHUNK_ROWS = 65_536
 
-FORMATS: Mapping[str, ModuleType] = {"parquet": parquet, "tfrecord": tfrecord, "jsonl": jsonl, "csv": csv}
+FORMATS: Mapping[str, ModuleType] = {
+    "bigquery": bigquery, "parquet": parquet, "tfrecord": tfrecord, "jsonl": jsonl, "csv": csv,
+}  # fmt: skip
 """By name, in the order in which a file is tried; see the package `formats`."""
 
 _COMPRESSIONS = (".gz", ".gzip", ".zst", ".bz2")
 
 Data = Any
-"""Paths or globs of CSV, Parquet, JSON lines and TFRecord files; or a pandas or polars frame, a pyarrow Table or
-RecordBatches."""
+"""Paths or globs of CSV, Parquet, JSON lines and TFRecord files, tables of BigQuery or files of SQL; or a pandas or
+polars frame, a pyarrow Table or RecordBatches."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file of raw data.
+    """One file of raw data, or one stream of a table.
 
     label: what its rows are called by, the shortest end of its path that no other source shares.
     format: one of FORMATS.
     split: the split its rows belong to, where the caller named it; `train+eval` where the spec's rule holds some of
       them out for eval.
     in_memory: whether it was put into a file for the job alone.
+    stream: of the table that `path` names, where it is no file.
     """
 
     index: int
@@ -47,6 +50,12 @@ class Source:
     format: str
     split: str | None = None
     in_memory: bool = False
+    stream: bigquery.Stream | None = None
+
+    @property
+    def at(self) -> str | bigquery.Stream:
+        """What its format reads."""
+        return self.stream or self.path
 
     @property
     def place(self) -> str:
@@ -75,12 +84,15 @@ class Chunk:
         return self.rows.filter(pa.array(kept))
 
 
-def find(named: Mapping[str | None, Data], staging: Path, known: Sequence[str] = ()) -> tuple[Source, ...]:
+def find(
+    named: Mapping[str | None, Data], staging: Path, known: Sequence[str] = (), columns: Sequence[str] | None = None
+) -> tuple[Source, ...]:
     """The sources of data given by split (None: the spec's rule says). In-memory data is put into `staging`.
 
     Where train is named and eval is not, the spec's rule holds rows of train out for it.
 
     known: labels that sources got before, kept for the same files.
+    columns: all that will be read, where that is known: no other is asked of a table.
 
     Raises:
       DataError: where there is no such file, or one is named twice.
@@ -89,7 +101,7 @@ def find(named: Mapping[str | None, Data], staging: Path, known: Sequence[str] =
     _each_once([path for _, path in paths])
     everything = [PurePosixPath(path).parts for _, path in paths]
     longest_first = sorted(known, key=len, reverse=True)
-    sources = []
+    sources: list[Source] = []
     for index, (split, path) in enumerate(paths):
         parts = everything[index]
         ends = {"/".join(parts[-n:]) for n in range(1, len(parts) + 1)}
@@ -99,7 +111,12 @@ def find(named: Mapping[str | None, Data], staging: Path, known: Sequence[str] =
             depth += 1
         rule = "train+eval" if split == "train" and "eval" not in named else split
         in_memory = Path(path).parent == staging
-        sources.append(Source(index, path, label or "/".join(parts[-depth:]), _format(path), rule, in_memory))
+        label, format_ = label or "/".join(parts[-depth:]), _format(path)
+        if format_ != "bigquery":
+            sources.append(Source(len(sources), path, label, format_, rule, in_memory))
+            continue
+        for number, stream in enumerate(bigquery.streams(path, columns)):
+            sources.append(Source(len(sources), path, f"{label}/{number}", format_, rule, stream=stream))
     return tuple(sources)
 
 
@@ -110,7 +127,7 @@ def schema(source: Source) -> pa.Schema:
       DataError: where it cannot be read, or two of its columns have one name.
     """
     try:
-        found: pa.Schema = FORMATS[source.format].schema(source.path)
+        found: pa.Schema = FORMATS[source.format].schema(source.at)
     except (OSError, pa.ArrowInvalid) as error:
         raise _unreadable(source.place, error) from error
     for name in found.names:
@@ -129,9 +146,9 @@ def chunks(source: Source, columns: Sequence[str] | None = None, at_most: int | 
     first_row = 0
     try:
         if columns is not None:
-            names = FORMATS[source.format].schema(source.path).names
+            names = FORMATS[source.format].schema(source.at).names
             columns = [name for name in columns if name in names] or None
-        for number, (rows, damages) in enumerate(FORMATS[source.format].batches(source.path, columns, size)):
+        for number, (rows, damages) in enumerate(FORMATS[source.format].batches(source.at, columns, size)):
             yield Chunk(source, number, first_row, rows, damages)
             first_row += rows.num_rows
     except (OSError, pa.ArrowInvalid) as error:
@@ -147,13 +164,18 @@ def _each_once(paths: Sequence[str]) -> None:
 
 def _paths(data: Data, staging: Path, name: str) -> list[str]:
     if isinstance(data, str | Path):
-        text = str(data)
-        found = sorted(glob.glob(text)) if glob.has_magic(text) else [text]
-        none = next((path for path in found or [text] if not Path(path).is_file()), None)
+        text = storage.named(data)
+        if text.startswith(bigquery.SCHEME):
+            return [text]
+        try:
+            found = storage.glob(text)
+            none = next((path for path in found or [text] if not storage.is_file(path)), None)
+        except OSError as error:
+            raise _unreadable(text, error) from error
         if none is not None:
             raise DataError(f"{none}: {'there is no such file' if found else 'no file matches'}",
                             expected="a CSV, Parquet, JSON lines or TFRecord file, or a glob of them",
-                            received="a folder" if Path(none).is_dir() else "nothing")  # fmt: skip
+                            received="a folder" if storage.is_folder(none) else "nothing")  # fmt: skip
         return found
     table = _table(data)
     if table is not None:

@@ -10,6 +10,8 @@ from typing import Any
 import zstandard
 from isal import isal_zlib
 
+from tfloom.feature_specs import storage
+
 _PIECE = 8 << 10
 """Compressed bytes decompressed at once: where one of them is damaged, what the others held is read."""
 
@@ -23,11 +25,13 @@ _DAMAGED: Any = (isal_zlib.error, zstandard.ZstdError, OSError, EOFError)
 
 def opened(path: str) -> io.BufferedReader:
     """The file as bytes. `read(n)` gives n of them but at the end; see `broken`."""
-    with open(path, "rb") as file:
+    with storage.opened(path) as file:
         head = file.read(4)
     codec = next((codec for magic, codec in _CODECS.items() if head.startswith(magic)), None)
-    raw = io.FileIO(path) if codec is None else _Decompressed(path, *codec)
-    return io.BufferedReader(raw, 1 << 20)
+    if codec is not None:
+        return io.BufferedReader(_Decompressed(path, *codec), 1 << 20)
+    plain: io.BufferedReader = storage.opened(path, 1 << 20)
+    return plain
 
 
 def broken(stream: io.BufferedReader) -> str | None:
@@ -45,7 +49,7 @@ class _Decompressed(io.RawIOBase):
 
     def __init__(self, path: str, name: str, decompressor: Callable[[], Any]) -> None:
         self.broken: str | None = None
-        self._file = open(path, "rb")  # noqa: SIM115  # closed by close
+        self._file = storage.opened(path)
         self._name, self._decompressor = name, decompressor
         self._one: Any = None
         self._left = memoryview(b"")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tfloom.feature_specs.directories import ExportDirectory, ModelDirectory, TransformOutput, whole_file
+from tfloom.feature_specs import storage
+from tfloom.feature_specs.directories import ExportDirectory, ModelDirectory, TransformOutput, fetched, whole_file
 from tfloom.feature_specs.errors import ArtefactError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.reporting.page import Html, details, page, section, table, tag
@@ -24,10 +25,11 @@ def write_report(folder: Path, out: Path) -> Path:
       ArtefactError: where there is no transform output, no model and no export, one of their files is broken, or no
         file can be written at `out`; then what was there before is there still.
     """
-    written = _page(Path(folder).resolve().name, _Found.within(Path(folder)))
-    with whole_file(Path(out)) as part:
+    folder = fetched(folder)
+    written = _page(folder.resolve().name, _Found.within(folder))
+    with whole_file(out) as part:
         part.write_text(written, encoding="utf-8")
-    return Path(out)
+    return storage.local(out)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Columns:
     @cached_property
     def rows(self) -> list[dict[str, list[Any]]]:
         """Materialised rows of the training split."""
-        files = sorted((self.output.path / "examples").glob("train-*.tfrecord.gz"))
+        files = self.output.shards("train-*.tfrecord.gz")
         within = min(REACH, self.output.report["splits"]["train"] // max(len(files), 1))
         files = files[:: -(-len(files) // FILES)] if files else []
         return [row for file in files for row in _read(file, max(1, within * len(files) // ROWS))]

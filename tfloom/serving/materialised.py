@@ -55,10 +55,9 @@ def read(transformed: TransformOutput, file: int, chunk: int) -> Rows:
     """The rows that one chunk of one source became; none where it has no shards."""
     import tensorflow as tf
 
-    folder = transformed.path / "examples"
-    shards = [folder / f"{split}-{file:05d}-{chunk:05d}.tfrecord.gz" for split in SPLITS]
+    shards = [path for split in SPLITS for path in transformed.shards(f"{split}-{file:05d}-{chunk:05d}.tfrecord.gz")]
     features = _features(transformed)
-    records = tf.data.TFRecordDataset([str(path) for path in shards if path.is_file()], "GZIP").batch(_RECORDS)
+    records = tf.data.TFRecordDataset(list(map(str, shards)), "GZIP").batch(_RECORDS)
     batches = [tf.io.parse_example(batch, features) for batch in records]
     if not batches:
         batches = [tf.io.parse_example(tf.zeros([0], tf.string), features)]

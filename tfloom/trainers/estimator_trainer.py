@@ -20,7 +20,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfloom.feature_specs import discovery, staging
+from tfloom.feature_specs import discovery, staging, storage
 from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.directories import WEIGHT, ModelDirectory, TransformOutput, write_json
 from tfloom.feature_specs.errors import SpecError
@@ -121,6 +121,7 @@ class _Run:
             self.history.append(self._epoch())
             write_json(state, {"progress": asdict(self.progress), "history": self.history})
             log_epoch(folder, self.history[-1])
+            storage.keep(folder)
         write_json(folder / "history.json", self.history)
         state.unlink()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from tfloom.feature_specs import parsed_rows, tensor_json
+from tfloom.feature_specs import parsed_rows, storage, tensor_json
 from tfloom.feature_specs.directories import ORIGIN, ModelDirectory, TransformOutput, write_json
 from tfloom.feature_specs.errors import ArtefactError, SpecError, nearest
 from tfloom.feature_specs.spec import FeatureSpec
@@ -109,7 +108,7 @@ def golden_rows(output: TransformOutput, count: int = GOLDEN_ROWS) -> tuple[pa.R
 def _records(output: TransformOutput) -> Iterator[tuple[bytes, bytes]]:
     """(origin, serialized tf.Example) of every materialised row, those of a chunk together."""
     origin = {ORIGIN: tf.io.FixedLenFeature([], tf.string)}
-    files = (output.path / "examples").glob("*.tfrecord.gz")
+    files = output.shards("*.tfrecord.gz")
     for file in sorted(files, key=lambda path: (path.name.partition("-")[2], path.name)):
         for batch in tf.data.TFRecordDataset(str(file), "GZIP").batch(4_096):
             yield from zip(tf.io.parse_example(batch, origin)[ORIGIN].numpy(), batch.numpy(), strict=True)
@@ -187,4 +186,4 @@ def _write_warmup(version: Path, golden: Mapping[str, Any], signatures: Mapping[
 
 def relative(path: Path, version: Path) -> str:
     """`path` as seen from the version folder, so that a tree of artefacts can move as a whole."""
-    return os.path.relpath(path.resolve(), version.resolve())
+    return storage.relative(path, version)

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, write_json
 from tfloom.trainers import checkpoint, inputs, metrics
 from tfloom.trainers.checkpoint import Progress
@@ -143,6 +144,8 @@ class _Run:
 
     def _save(self, name: str, progress: Progress) -> None:
         checkpoint.save(self.folder / "checkpoints" / name, self.network, self.optimizer, progress, self.history)
+        if name == "last":
+            storage.keep(self.folder)
 
     def _step(self, seed: Any, features: Mapping[str, Any], labels: Any, weights: Any = None) -> Any:
         with tf.GradientTape() as tape:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,31 +9,31 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfloom.feature_specs import staging
-from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, no_folder, write_json
+from tfloom.feature_specs import staging, storage
+from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, absent, no_folder, write_json
 from tfloom.feature_specs.errors import ArtefactError
 from tfloom.feature_specs.validation import load
 from tfloom.trainers.train_spec import TrainSpec
 
 
 def open_training(out: Path, output: TransformOutput, train_spec: TrainSpec, overwrite: bool) -> Path:
-    """The folder `<out>.training`, new or of a run that was cut off.
+    """The folder `<out>.training`, new or of a run that was cut off; of a copy of what is in Cloud Storage, kept there.
 
     Raises ArtefactError where `out` is there, or nothing that could be learned from.
     """
     output.examples("train")  # raises, before there is a folder that would be taken for a run
-    if out.exists() and not overwrite:
-        raise ArtefactError(f"{out}: is there already", expected="a new path, or --overwrite", received=str(out))
+    absent(out, overwrite)
     folder = out.with_name(f"{out.name}.training")
     provenance = {
-        "transformed": os.path.relpath(output.path.resolve(), out.resolve()),
+        "transformed": storage.relative(output.path, out),
         "fingerprint": output.fingerprint,
         "num_buckets": output.num_buckets,
     }
     written = {"train_spec.json": train_spec.to_json(), "feature_spec.json": output.spec.to_json()}
+    storage.resume(folder)
     if folder.exists():
         same = all((folder / name).is_file() and (folder / name).read_text() == text for name, text in written.items())
-        if same and ModelDirectory.open(folder).read("provenance.json") == provenance:
+        if same and ModelDirectory(folder).read("provenance.json") == provenance:
             return folder
         if not overwrite:
             raise ArtefactError(
@@ -71,4 +70,9 @@ def log_epoch(folder: Path, row: Mapping[str, Any]) -> None:
 def publish(folder: Path, out: Path) -> ModelDirectory:
     """Rename the finished folder into place."""
     staging.publish(folder, out)
+    try:
+        storage.publish(out)
+    except OSError as error:
+        raise no_folder(out, error) from None
+    storage.forget(folder)
     return ModelDirectory.open(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import ModelDirectory, TransformOutput
 from tfloom.trainers import keras_trainer
 from tfloom.trainers.head import Head, TrainedNetwork
@@ -21,6 +22,7 @@ def train(
     report: Report | None = None,
 ) -> ModelDirectory:
     """See keras_trainer.train and estimator_trainer.train."""
+    out = storage.local(out)
     if train_spec.trainer == "estimator":
         from tfloom.trainers import estimator_trainer
 

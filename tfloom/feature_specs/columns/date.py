@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field, FiniteFloat, model_validator
 
-from tfloom.feature_specs import calendar
+from tfloom.feature_specs import calendar, storage
 from tfloom.feature_specs.column import Batch, Column, Transformed, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Dense
@@ -130,7 +130,7 @@ class Date(Column):
             return self.holidays or ()
         place, path = f"columns.{self.name}.holidays_file", Path(self.holidays_file)
         try:
-            lines = path.read_text("utf-8-sig").splitlines()
+            lines = storage.fetch(path).read_text("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise SpecError(f"{place}: cannot be read", expected="UTF-8 text", received=f"{path}: {error}") from None
         days: list[datetime.date] = []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import Field
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.column import Batch, Column, Transformed, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Image as ImageFeature
@@ -60,7 +60,7 @@ class Image(Column):
         reasons: dict[int, str] = {}
         for row, value in enumerate(values.to_pylist()):
             try:
-                picture = Path(value.decode()).read_bytes() if value and self.content == "path" else value
+                picture = storage.read(value.decode()) if value and self.content == "path" else value
                 if value:
                     _pixels(picture)
                 pictures.append(picture or None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.column import CategoricalColumn, Column, Dtype, Name, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.inputs import Input
@@ -176,7 +177,7 @@ class Vocabulary(CategoricalColumn):
             return self.vocabulary or ()
         place, path = f"columns.{self.name}.vocabulary_file", Path(self.vocabulary_file)
         try:
-            text = path.read_bytes().decode("utf-8-sig")
+            text = storage.fetch(path).read_bytes().decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise SpecError(f"{place}: cannot be read", expected="UTF-8 text", received=f"{path}: {error}") from None
         # Lines as TensorFlow reads them; str.splitlines would end one wherever Unicode knows a separator.

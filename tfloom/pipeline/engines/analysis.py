@@ -1,8 +1,8 @@
 """tf.Transform's analysis without a Beam pipeline: its analyzers, its combiners and its saved graphs, in this process.
 
 An analysis has phases. A phase is one pass over the data: a saved graph is applied to every chunk, and what the chunk
-adds to each analyzer is a partial state. A state is a value that pickles, and `Phase.merged` puts two of them together;
-so whoever makes them, what is learned depends on the order alone in which they are merged.
+adds to each analyzer is a partial state. A state is a value that pickles, and whoever merges them does it in one order,
+that of `Phase.total`; so what is learned does not depend on who makes them, where, or how many do.
 
 What is private to tf.Transform stands in this file and nowhere else.
 """
@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import functools
 import heapq
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,8 @@ from tensorflow_transform.tf_metadata import metadata_io
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 
 from tfloom.pipeline.engines.counts import Counted, Pair, Pairs, Room, Tally, ranked, totals
+from tfloom.pipeline.engines.tensors import tensors
+from tfloom.pipeline.shards import whole
 
 Values = Mapping[str, np.ndarray]
 """What a phase's graph makes of a chunk, by the name of the tensor."""
@@ -128,6 +131,14 @@ class Informed:
 
 Accumulator = Combined | Counted | Informed
 
+BLOCK = 64
+"""Chunks of a source whose states are merged by themselves, so that blocks may be merged side by side."""
+
+
+def closed(one: Accumulator, state: Any) -> Any:
+    """The state of a block, all of whose chunks were merged in order, as it is merged with those of other blocks."""
+    return one.closed(state) if isinstance(one, Counted) else state
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -141,10 +152,19 @@ class Phase:
         values = {name: np.asarray(v) if isinstance(v, tf.Tensor) else v for name, v in self.graph(rows).items()}
         return [one.state(values) for one in self.accumulators]
 
-    def merged(self, states: list[Any] | None, later: list[Any]) -> list[Any]:
-        """The states of two runs of chunks, the one before the other."""
-        if states is None:
-            return later
+    def total(self, chunks: Iterable[tuple[int, int, list[Any]]]) -> list[Any] | None:
+        """(source, number, states) of chunks, in the order of the data -> the states of all; None where there is none.
+
+        No more than three states of each accumulator are in memory.
+        """
+        whole = None
+        for _, block in itertools.groupby(chunks, key=lambda chunk: (chunk[0], chunk[1] // BLOCK)):
+            states = functools.reduce(self._merged, (states for *_, states in block))
+            states = [closed(one, state) for one, state in zip(self.accumulators, states, strict=True)]
+            whole = states if whole is None else self._merged(whole, states)
+        return whole
+
+    def _merged(self, states: list[Any], later: list[Any]) -> list[Any]:
         return [one.merged(a, b) for one, a, b in zip(self.accumulators, states, later, strict=True)]
 
 
@@ -161,7 +181,7 @@ class Graph:
         holding: object = None,
     ) -> None:
         """holding: what `apply` needs to be there."""
-        self._apply, self._adapter, self._holding = apply, TensorAdapter(adapter), holding
+        self._apply, self._specs, self._holding = apply, TensorAdapter(adapter).OriginalTypeSpecs(), holding
         self.schema: pa.Schema = adapter.arrow_schema
 
     @classmethod
@@ -173,7 +193,7 @@ class Graph:
 
     def __call__(self, rows: pa.RecordBatch) -> Mapping[str, Any]:
         """Its outputs by name: tensors, dense or sparse."""
-        return self._apply(self._adapter.ToBatchTensors(rows, produce_eager_tensors=True))
+        return self._apply(tensors(rows, self._specs))
 
 
 def to_arrow(schema: Any) -> Callable[[Mapping[str, Any]], pa.RecordBatch]:
@@ -187,6 +207,9 @@ def to_arrow(schema: Any) -> Callable[[Mapping[str, Any]], pa.RecordBatch]:
 Run = Callable[[Phase], list[Any]]
 """Passes over the data: gives the merged states of all chunks."""
 
+Learned = Mapping[str, Any]
+"""What phases have given, by the label of the operation: values that pickle, vocabularies as the paths of files."""
+
 
 def analyze(
     preprocessing_fn: Callable[..., Any], adapter: TensorAdapterConfig, folder: str, memory: int, run: Run
@@ -199,29 +222,114 @@ def analyze(
       UnknownAnalyzerError: before any pass, where only Beam can.
     """
     scratch = f"{folder}/analysis"
-    tf.io.gfile.makedirs(scratch)
-    trace = functools.partial(_Trace, preprocessing_fn, TensorAdapter(adapter).OriginalTypeSpecs(), scratch)
-    first = trace({})
-    asset_map = annotators.get_asset_annotations(first.graph)
-    annotators.clear_asset_annotations(first.graph)
-    transform_fn, _, aside = analysis_graph_builder.build(first.graph, first.inputs, first.outputs, [], cache_dict=None)
-    last = transform_fn.parent_operation
-
-    def made(node: Any, bindings: Sequence[Any]) -> Graph | None:
-        """The graph of a CreateSavedModel; of the last one nothing but what is written."""
-        replaced = impl._get_tensor_replacement_map(None, *bindings)
-        if node is last:
-            _save(preprocessing_fn, first.specs, scratch, replaced, folder)
-            return None
-        return (trace(replaced) if bindings else first).of(node.operation_def.output_signature, adapter)
-
-    walk = _Walk([*aside, transform_fn], scratch, memory, made, run)
-    for one in (*aside, transform_fn):
-        walk.value(one)
-    if asset_map:
-        with open(f"{folder}/transformed_metadata/{tft.TFTransformOutput.ASSET_MAP}", "w") as file:
-            json.dump(asset_map, file)
+    analysis = Analysis(preprocessing_fn, adapter, scratch)
+    room = analysis.room(memory, scratch)
+    learned: Learned = {}
+    for number in range(analysis.phases):
+        states = run(analysis.phase(number, learned, room))
+        learned = {**learned, **analysis.learned(number, states, room, scratch)}
+    analysis.write(learned, folder)
     shutil.rmtree(scratch)
+
+
+class Analysis:
+    """What a preprocessing_fn asks of the data, phase by phase. Made anew in another process it is the same.
+
+    phases: how many.
+
+    Raises:
+      UnknownAnalyzerError: where only Beam can learn it.
+    """
+
+    def __init__(self, preprocessing_fn: Callable[..., Any], adapter: TensorAdapterConfig, scratch: str) -> None:
+        """scratch: a folder of this machine, which stays as long as this does."""
+        tf.io.gfile.makedirs(scratch)
+        self._preprocessing_fn, self._adapter, self._scratch = preprocessing_fn, adapter, scratch
+        self._first = self._trace({})
+        self._asset_map = annotators.get_asset_annotations(self._first.graph)
+        annotators.clear_asset_annotations(self._first.graph)
+        transform_fn, _, aside = analysis_graph_builder.build(
+            self._first.graph, self._first.inputs, self._first.outputs, [], cache_dict=None
+        )
+        self._last = transform_fn.parent_operation
+        operations = dict.fromkeys(node for root in (*aside, transform_fn) for node in _upstream(root))
+        for node in operations:
+            _check(node.operation_def)
+        of_phase: dict[Any, list[Any]] = {}
+        for node in operations:
+            if type(node.operation_def) in _ACCUMULATORS:
+                of_phase.setdefault(_source(node), []).append(node)
+        self._applied = sorted(of_phase, key=lambda node: node.operation_def.phase)
+        self._accumulating = [of_phase[node] for node in self._applied]
+        self._asked: list[list[Any]] = [[] for _ in self._applied]
+        for one in (*aside, *self._last.inputs):
+            self._asked[self._phase_of(one)].append(one)
+        self.phases = len(self._applied)
+
+    def room(self, memory: int, folder: str) -> Room:
+        """Of `memory` bytes, for each of its vocabularies."""
+        vocabularies = (type(n.operation_def) is analyzer_nodes.VocabularyAccumulate for n in self._all_accumulating)
+        return Room.shared(memory, sum(vocabularies), folder)
+
+    def accumulators(self, number: int, room: Room) -> tuple[Accumulator, ...]:
+        """Those of a phase. They pickle."""
+        return tuple(one for several in self._accumulators(number, room) for one in several)
+
+    def phase(self, number: int, learned: Learned, room: Room) -> Phase:
+        """A pass over the data. learned: by the phases before it."""
+        created = self._applied[number].inputs[0].parent_operation
+        replaced = self._replaced(created, learned)
+        trace = self._trace(replaced) if replaced else self._first
+        graph = trace.of(created.operation_def.output_signature, self._adapter)
+        return Phase(graph, self.accumulators(number, room))
+
+    def learned(self, number: int, states: list[Any], room: Room, folder: str) -> Learned:
+        """What a phase gives by the merged states of all chunks; its vocabularies are written into `folder`."""
+        walk = _Walk(room, folder)
+        left = iter(states)
+        for node, several in zip(self._accumulating[number], self._accumulators(number, room), strict=True):
+            made = [next(left) for _ in several]
+            if isinstance(node.operation_def, analyzer_nodes.PackedCombineAccumulate):
+                labels = [one.label for one in node.operation_def.combiners]
+                walk.values[node] = (dict(zip(labels, made, strict=True)),)
+            else:
+                walk.values[node] = tuple(made)
+        given = {_label(one): walk.value(one) for one in self._asked[number]}
+        # What is made aside, for its files alone, is of no use to later phases.
+        return {label: value for label, value in given.items() if isinstance(value, impl._TensorBinding)}
+
+    def write(self, learned: Learned, folder: str) -> None:
+        """Write transform_fn and transformed_metadata. learned: by all phases."""
+        replaced = self._replaced(self._last, learned)
+        _save(self._preprocessing_fn, self._first.specs, self._scratch, replaced, folder)
+        if self._asset_map:
+            with open(f"{folder}/transformed_metadata/{tft.TFTransformOutput.ASSET_MAP}", "w") as file:
+                json.dump(self._asset_map, file)
+
+    @property
+    def _all_accumulating(self) -> Iterable[Any]:
+        return itertools.chain.from_iterable(self._accumulating)
+
+    def _accumulators(self, number: int, room: Room) -> list[list[Accumulator]]:
+        """By operation."""
+        nodes = self._accumulating[number]
+        return [_ACCUMULATORS[type(node.operation_def)](node.operation_def, _keys(node), room) for node in nodes]
+
+    def _phase_of(self, value: Any) -> int:
+        """That which a value is known after; what reads no data is known after the first."""
+        read = {self._applied.index(node) for node in _passes(value)}
+        if len(read) > 1:
+            raise UnknownAnalyzerError(f"{_label(value)}, which is made of several passes")
+        return read.pop() if read else 0
+
+    def _trace(self, replaced: Mapping[str, Any]) -> _Trace:
+        specs = TensorAdapter(self._adapter).OriginalTypeSpecs()
+        return _Trace(self._preprocessing_fn, specs, self._scratch, replaced)
+
+    def _replaced(self, created: Any, learned: Learned) -> Mapping[str, Any]:
+        bindings = (learned[_label(one)] for one in created.inputs)
+        replaced: Mapping[str, Any] = impl._get_tensor_replacement_map(None, *bindings)
+        return replaced
 
 
 class _Trace:
@@ -284,62 +392,44 @@ def _annotated(graph: Any, outputs: Mapping[str, Any]) -> bool:
 
 
 class _Walk:
-    """The operations of an analysis, each evaluated once, after those that it reads."""
+    """The operations of a phase, each evaluated once, after those that it reads. values: by operation."""
 
-    def __init__(
-        self,
-        roots: Iterable[Any],
-        scratch: str,
-        memory: int,
-        made: Callable[[Any, Sequence[Any]], Graph | None],
-        run: Run,
-    ) -> None:
-        self.made, self.run = made, run
-        self.operations = list(dict.fromkeys(node for root in roots for node in _upstream(root)))
-        vocabularies = sum(type(n.operation_def) is analyzer_nodes.VocabularyAccumulate for n in self.operations)
-        self.room = Room.shared(memory, vocabularies, scratch)
+    def __init__(self, room: Room, folder: str) -> None:
+        self.room, self.folder = room, folder
         self.values: dict[Any, tuple[Any, ...]] = {}
-        for node in self.operations:
-            one = type(node.operation_def)
-            if not any(one in known for known in (_KNOWN, _ACCUMULATORS, _OF_VOCABULARIES, _OF_DATA)):
-                raise UnknownAnalyzerError(one.__name__)
-            if one is analyzer_nodes.VocabularyOrderAndWrite and node.operation_def.file_format != "text":
-                raise UnknownAnalyzerError(f"a vocabulary in {node.operation_def.file_format}")
 
     def value(self, node: Any) -> Any:
         """Of a ValueNode."""
         operation = node.parent_operation
         if operation not in self.values:
-            self._evaluate(operation)
+            self.values[operation] = self._evaluated(operation)
         return self.values[operation][node.value_index]
 
-    def _evaluate(self, node: Any) -> None:
+    def _evaluated(self, node: Any) -> tuple[Any, ...]:
         operation = node.operation_def
-        if type(operation) in _ACCUMULATORS:
-            self._pass(_source(node))
-            return
         inputs = [self.value(one) for one in node.inputs]
-        if isinstance(operation, beam_nodes.CreateSavedModel):
-            self.values[node] = (self.made(node, inputs),)
-        elif type(operation) in _OF_VOCABULARIES:
-            self.values[node] = (_OF_VOCABULARIES[type(operation)](operation, self.room, *inputs),)
-        else:
-            made = _KNOWN[type(operation)](operation, *inputs)
-            self.values[node] = made if operation.num_outputs > 1 else (made,)
+        if isinstance(operation, analyzer_nodes.VocabularyOrderAndWrite):
+            return (_written(operation, self.folder, *inputs),)
+        if type(operation) in _OF_VOCABULARIES:
+            return (_OF_VOCABULARIES[type(operation)](operation, self.room, *inputs),)
+        made = _KNOWN[type(operation)](operation, *inputs)
+        return made if operation.num_outputs > 1 else (made,)
 
-    def _pass(self, applied: Any) -> None:
-        """Evaluate everything that accumulates over one saved graph."""
-        nodes_ = [n for n in self.operations if type(n.operation_def) in _ACCUMULATORS and _source(n) is applied]
-        accumulators = [_ACCUMULATORS[type(n.operation_def)](n.operation_def, _keys(n), self.room) for n in nodes_]
-        phase = Phase(self.value(applied.inputs[0]), tuple(one for several in accumulators for one in several))
-        states = iter(self.run(phase))
-        for node, several in zip(nodes_, accumulators, strict=True):
-            made = [next(states) for _ in several]
-            if isinstance(node.operation_def, analyzer_nodes.PackedCombineAccumulate):
-                labels = [one.label for one in node.operation_def.combiners]
-                self.values[node] = (dict(zip(labels, made, strict=True)),)
-            else:
-                self.values[node] = tuple(made)
+
+def _check(operation: Any) -> None:
+    """Raises UnknownAnalyzerError."""
+    if not any(type(operation) in known for known in (_KNOWN, _ACCUMULATORS, _OF_VOCABULARIES, _ASIDE)):
+        raise UnknownAnalyzerError(type(operation).__name__)
+    if isinstance(operation, analyzer_nodes.VocabularyOrderAndWrite):
+        if operation.file_format != "text":
+            raise UnknownAnalyzerError(f"a vocabulary in {operation.file_format}")
+        if operation.fingerprint_shuffle:
+            raise UnknownAnalyzerError("a shuffled vocabulary")
+
+
+def _label(value: Any) -> str:
+    """Of the operation that a ValueNode is made by: the same wherever the preprocessing_fn is traced."""
+    return str(value.parent_operation.operation_def.label)
 
 
 def _upstream(value: Any) -> Iterator[Any]:
@@ -353,6 +443,19 @@ def _upstream(value: Any) -> Iterator[Any]:
         elif node not in seen:
             seen.add(node)
             left += [(node, True), *((one.parent_operation, False) for one in node.inputs)]
+
+
+def _passes(value: Any) -> set[Any]:
+    """The ApplySavedModels whose states a ValueNode is made of, and not of what they gave before."""
+    left, seen, found = [value.parent_operation], set(), set()
+    while left:
+        node = left.pop()
+        if type(node.operation_def) in _ACCUMULATORS:
+            found.add(_source(node))
+        elif node not in seen:
+            seen.add(node)
+            left += [one.parent_operation for one in node.inputs]
+    return found
 
 
 def _read(node: Any) -> tuple[Any, Any]:
@@ -394,7 +497,12 @@ _ACCUMULATORS: dict[type, Callable[[Any, tuple[str, ...], Room], list[Accumulato
     analyzer_nodes.VocabularyAccumulate: _vocabulary,
 }
 
-_OF_DATA = (beam_nodes.ApplySavedModel, beam_nodes.ExtractInputForSavedModel, beam_nodes.CreateSavedModel)
+_ASIDE = (
+    beam_nodes.ApplySavedModel,
+    beam_nodes.ExtractInputForSavedModel,
+    beam_nodes.CreateSavedModel,
+    analyzer_nodes.VocabularyOrderAndWrite,
+)
 """Those that are evaluated in another way."""
 
 
@@ -503,22 +611,21 @@ def _kept(rules: list[_Rule], text: bool, pairs: Iterable[Pair]) -> Iterator[Pai
     yield from dict.fromkeys(pair for heap in largest.values() for pair, kept in heap if not kept)
 
 
-def _written(operation: Any, room: Room, pairs: Pairs, reserved: Any = None) -> np.ndarray:
+def _written(operation: Any, folder: str, pairs: Pairs, reserved: Any = None) -> np.ndarray:
     """Write a vocabulary; the path of the file."""
-    if operation.fingerprint_shuffle:
-        raise UnknownAnalyzerError("a shuffled vocabulary")
-    path = os.path.join(room.folder, operation.vocab_filename)
-    with open(path, "wb") as file:
-        for count, entry in analyzer_impls.maybe_add_empty_vocabulary_dummy(pairs, operation.input_dtype):
-            shown = analyzer_impls._count_and_token_to_bytes(count, entry) if operation.store_frequency else entry
-            file.write(tf.compat.as_bytes(shown) + b"\n")
+    entries = analyzer_impls.maybe_add_empty_vocabulary_dummy(pairs, operation.input_dtype)
+    shown = analyzer_impls._count_and_token_to_bytes if operation.store_frequency else lambda _, entry: entry
+    lines = (tf.compat.as_bytes(shown(count, entry)) + b"\n" for count, entry in entries)
+    path = os.path.join(folder, operation.vocab_filename)
+    with whole(path) as file:
+        while several := b"".join(itertools.islice(lines, 4096)):
+            file.write(several)
     return np.array(path)
 
 
 _OF_VOCABULARIES: dict[type, Callable[..., Any]] = {
     analyzer_nodes.VocabularyMerge: _vocabulary_totals,
     analyzer_nodes.VocabularyPrune: _pruned,
-    analyzer_nodes.VocabularyOrderAndWrite: _written,
 }
 """Those of which more may come than memory has room for."""
 

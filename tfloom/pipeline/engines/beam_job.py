@@ -87,7 +87,8 @@ class Run:
         made = empty(self.options)
         yield made
         if self.runner == "FnApiRunner":  # in this process: its errors are as they were raised
-            self.counts = counters(made.run())
+            with _as_raised():
+                self.counts = counters(made.run())
             return
         try:
             result = made.run()
@@ -135,6 +136,23 @@ class Run:
         else:
             _log.warning("job: goes on, but what it writes will not be published; to cancel it: %s", job.cancel)
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _as_raised() -> Iterator[None]:
+    """An error of the data as it was raised, not logged with a traceback and raised anew with the name of a step."""
+    log = logging.getLogger("apache_beam.runners.common")
+    log.addFilter(_of_beam)
+    try:
+        yield
+    except TfloomError as error:
+        raise (error.__context__ if isinstance(error.__context__, TfloomError) else error) from None
+    finally:
+        log.removeFilter(_of_beam)
+
+
+def _of_beam(record: logging.LogRecord) -> bool:
+    return not isinstance(record.msg, TfloomError)
 
 
 class _Ended:

@@ -13,6 +13,7 @@ import itertools
 import operator
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ import pyarrow as pa
 
 BATCH = 1024
 """Rows of a run that are in memory at once, when it is read."""
+
+PIECE = 1 << 18
+"""Entries that go from one process to another at once."""
 
 _PAIR_BYTES = 160
 """Of a pair as Python holds it, beside the text: about as much as a tuple, a number and an empty bytes take."""
@@ -41,11 +45,11 @@ class Room:
     def shared(cls, memory: int, vocabularies: int, folder: str) -> Room:
         """Of `memory`, for each of so many.
 
-        Each may be there three times: as it was counted, summed and put in order. While Arrow sums one of them it takes
-        six to nine times as much (measured).
+        Each may be there four times: as it was counted in a block and in all, summed and put in order. While Arrow sums
+        one of them it takes six to nine times as much (measured).
         """
         # A run is made of one Arrow array, whose texts are less than 2 GiB.
-        return cls(min(memory // (3 * vocabularies + 9), 1 << 30), folder)
+        return cls(min(memory // (4 * vocabularies + 9), 1 << 30), folder)
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,13 @@ class Counted:
             both = both.summed()
         return both.spilled(self.room) if both.nbytes > self.room.bytes else both
 
+    def closed(self, state: Tally) -> Tally:
+        """As it is merged with others of its kind: floats are added to its sums, not to what these are made of."""
+        if not state.runs:
+            return state.summed()
+        weighted = len(self.keys) > 1
+        return Tally((), (_run(state, self.room)[0],)) if weighted else state
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -133,9 +144,33 @@ def totals(state: Tally, room: Room) -> Pairs:
     if not state.runs:
         (total,) = state.summed().parts
         return Pairs(total.num_rows, lambda: _pairs(total))
-    merged = heapq.merge(*map(_read, state.spilled(room).runs), key=operator.itemgetter(1))
-    run, rows = _write(room, _batches(_added(merged)))
+    run, rows = _run(state, room)
     return Pairs(rows, lambda: _read(run))
+
+
+def pieces(state: Tally, room: Room) -> Iterator[Tally]:
+    """The same in memory, each entry once, PIECE of them at a time; at least one piece."""
+    if not state.runs:
+        (total,) = state.summed().parts
+        for start in range(0, max(total.num_rows, 1), PIECE):
+            yield Tally((total.slice(start, PIECE),))
+        return
+    run, _ = _run(state, room)
+    for batch in _batches(_read(run), PIECE):
+        yield Tally((batch,))
+
+
+def by_entry(state: Tally, partitions: int) -> Iterator[tuple[int, Tally]]:
+    """(partition, tally) of one part: an entry is in the same partition everywhere."""
+    (part,) = state.parts
+    entries = part.column("entry")
+    if pa.types.is_integer(entries.type):
+        of = entries.to_numpy() % partitions
+    else:
+        of = np.fromiter(map(zlib.crc32, entries.to_pylist()), np.uint32, len(entries)) % partitions
+    for one in np.unique(of).tolist() or [0]:
+        # Copied: a slice would be sent from one process to another with all that it is a slice of.
+        yield one, Tally((part.take(pa.array(np.flatnonzero(of == one))),))
 
 
 def ranked(pairs: Iterable[Pair], room: Room) -> Pairs:
@@ -152,6 +187,12 @@ def ranked(pairs: Iterable[Pair], room: Room) -> Pairs:
             waiting, size = [], 0
     waiting.sort(reverse=True)
     return Pairs(length, lambda: heapq.merge(*map(_read, runs), waiting, reverse=True))
+
+
+def _run(state: Tally, room: Room) -> tuple[str, int]:
+    """Its runs and its parts as one run, each entry once; how many there are."""
+    merged = heapq.merge(*map(_read, state.spilled(room).runs), key=operator.itemgetter(1))
+    return _write(room, _batches(_added(merged)))
 
 
 def _summed(rows: pa.Table) -> pa.RecordBatch:
@@ -175,9 +216,9 @@ def _pairs(rows: pa.RecordBatch) -> Iterator[Pair]:
         yield from zip(part.column("count").to_pylist(), part.column("entry").to_pylist(), strict=True)
 
 
-def _batches(pairs: Iterable[Pair]) -> Iterator[pa.RecordBatch]:
+def _batches(pairs: Iterable[Pair], size: int = 0) -> Iterator[pa.RecordBatch]:
     left = iter(pairs)
-    while some := list(itertools.islice(left, BATCH)):
+    while some := list(itertools.islice(left, size or BATCH)):
         counts, entries = zip(*some, strict=True)
         yield pa.RecordBatch.from_pydict({"entry": pa.array(entries), "count": pa.array(counts)})
 

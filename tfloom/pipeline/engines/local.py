@@ -14,21 +14,17 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import tensorflow_transform as tft
 
 from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.feature_specs.split import SPLITS
-from tfloom.pipeline import learning, progress
-from tfloom.pipeline.engines.analysis import Graph, Phase, analyze, to_arrow
-from tfloom.pipeline.graph_inputs import adapter_config, passing
+from tfloom.pipeline import progress
+from tfloom.pipeline.engines.analysis import Phase, analyze
+from tfloom.pipeline.engines.steps import Transform, parse, place_of, training_rows
+from tfloom.pipeline.graph_inputs import adapter_config
 from tfloom.pipeline.in_order import in_order
-from tfloom.pipeline.ingest import ingest
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
 from tfloom.pipeline.progress import Report
-from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
 from tfloom.pipeline.sources import Chunk, Source, chunks
 
 
@@ -50,20 +46,10 @@ def run(
     """
     for name in ("examples", "accounts", "rejected", "parsed"):
         os.makedirs(f"{folder}/{name}", exist_ok=True)
-    config, names = adapter_config(spec), passing(spec)
     parsed = _Parsed(spec, sources, folder, threads, report)
     with parsed.being_read():
-        analyze(preprocessing_fn(spec), config, folder, memory_limit, parsed.passed)
-    graph = Graph.loaded(f"{folder}/transform_fn", config)
-    convert = to_arrow(tft.TFTransformOutput(folder).transformed_metadata.schema)
-
-    def transform(path: str) -> None:
-        rows = _rows(path)
-        made = convert(graph(rows))
-        for name in names:
-            made = made.append_column(name, rows.column(name))
-        write_examples(made, f"{folder}/examples", form)
-
+        analyze(preprocessing_fn(spec), adapter_config(spec), folder, memory_limit, parsed.passed)
+    transform = Transform(spec, folder, form)
     files = parsed.files()
     done = progress.phase(report, "transforming", sum(files.values()))
     for rows, _ in zip(files.values(), in_order(transform, files, threads), strict=True):
@@ -106,10 +92,12 @@ class _Parsed:
     def _read(self) -> dict[str, int]:
         files: dict[str, int] = {}
         done = progress.phase(self.report, "reading", progress.about(self.sources))
-        for read, path, rows in in_order(self._write, self._chunks(), self.threads):
+        for read, path, rows in in_order(self._parse, self._chunks(), self.threads):
             done(read)
             if path is not None:
                 files[path] = rows
+        # What Arrow keeps for itself is of no use to TensorFlow, which learns and transforms.
+        pa.default_memory_pool().release_unused()
         return files
 
     def passed(self, phase: Phase) -> list[Any]:
@@ -120,16 +108,18 @@ class _Parsed:
         done = progress.phase(self.report, name, sum(files.values()))
 
         def of_chunk(path: str) -> list[Any] | None:
-            rows = _train(path)
+            rows = training_rows(path)
             return phase.states(rows) if rows.num_rows else None
 
-        states = None
-        for rows, one in zip(files.values(), in_order(of_chunk, files, self.threads), strict=True):
-            if one is not None:
-                states = phase.merged(states, one)
-            done(rows)
+        def of_chunks() -> Iterator[tuple[int, int, list[Any]]]:
+            each = in_order(of_chunk, files, self.threads)
+            for (path, rows), states in zip(files.items(), each, strict=True):
+                if states is not None:
+                    yield *place_of(path), states
+                done(rows)
+
         # Without any row something is learned all the same; that there was none is told when all rows are counted.
-        return states or phase.states(pa.RecordBatch.from_pylist([], phase.graph.schema))
+        return phase.total(of_chunks()) or phase.states(pa.RecordBatch.from_pylist([], phase.graph.schema))
 
     def _chunks(self) -> Iterator[Chunk]:
         for one in self.sources:
@@ -138,26 +128,7 @@ class _Parsed:
                     return
                 yield chunk
 
-    def _write(self, chunk: Chunk) -> tuple[int, str | None, int]:
-        """Ingest a chunk and write what became of it: how many rows, the path of the parsed ones, how many they are."""
-        done = ingest(self.spec, chunk)
-        write_account(chunk, done, self.folder)
-        if not done.rows.num_rows:
-            return chunk.rows.num_rows, None, 0
-        rows = learning.added(self.spec, done.rows.append_column(PLACE, place(done.splits, chunk)))
-        path = f"{self.folder}/parsed/{chunk.source.index:05d}-{chunk.number:05d}.arrow"
-        with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
-            writer.write_batch(rows)
-        return chunk.rows.num_rows, path, rows.num_rows
-
-
-def _rows(path: str) -> pa.RecordBatch:
-    with pa.memory_map(path) as file:
-        return pa.ipc.open_file(file).get_batch(0)
-
-
-def _train(path: str) -> pa.RecordBatch:
-    """Those of the training split."""
-    rows = _rows(path)
-    of_split = np.asarray(rows.column(PLACE).flatten()) >> 56 == SPLITS.index("train")
-    return rows if of_split.all() else rows.filter(pa.array(of_split))
+    def _parse(self, chunk: Chunk) -> tuple[int, str | None, int]:
+        """(rows read, path of the parsed ones, how many they are)"""
+        path, rows, _ = parse(self.spec, chunk, self.folder)
+        return chunk.rows.num_rows, path, rows

@@ -3,7 +3,8 @@
 A format says `is_one(path)`, whether a file looks like it, and `ENDINGS`, what its name ends with where it no longer
 does; `schema(path)`, the columns of a file; and `batches(path, columns, size)`, its rows in order: some of the columns
 or all, at most `size` rows at once and about CHUNK_BYTES, with the damage met among them. Where a row has a line or an
-offset, PLACE says which, and `places(path, rows, records)` those of these rows, and of these records of Damage.
+offset, PLACE says which, and `places(path, rows, records)` those of these rows, and of these records of Damage. What is
+no file has something else in place of its path.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ import codecs
 import functools
 import io
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.json
 
+from tfloom.feature_specs import storage
 from tfloom.pipeline import streams
 from tfloom.pipeline.formats import CHUNK_BYTES, Batch, Damage, regrouped, shown
 
@@ -40,8 +40,7 @@ def is_one(path: str) -> bool:
 
 def schema(path: str) -> pa.Schema:
     """The keys of all objects. Raises OSError where no line is one."""
-    stat = os.stat(path)
-    return _schema(path, stat.st_mtime_ns, stat.st_size)
+    return _schema(path, *storage.stat(path))
 
 
 def batches(path: str, columns: Sequence[str] | None, size: int) -> Iterator[Batch]:

@@ -7,10 +7,14 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.numbers import is_text
 from tfloom.pipeline.formats import CHUNK_BYTES, Batch, Damage, decoded
 
 ENDINGS = (".parquet",)
+
+_BUFFER_BYTES = 256 << 10
+"""Read of a column at once. Arrow would keep the columns of the whole file in memory, to ask a distant disk seldom."""
 
 _FIRST = 256
 """Rows that are looked at to tell how large a row is."""
@@ -18,13 +22,20 @@ _FIRST = 256
 
 def is_one(path: str) -> bool:
     """By its first bytes."""
-    with open(path, "rb") as file:
+    with storage.opened(path) as file:
         return file.read(4) == b"PAR1"
 
 
 def schema(path: str) -> pa.Schema:
     """The columns, their types made plain."""
-    return pa.schema([pa.field(field.name, plain(field.type)) for field in pq.read_schema(path)])
+    with opened(path) as file:
+        return pa.schema([pa.field(field.name, plain(field.type)) for field in file.schema_arrow])
+
+
+def opened(path: str) -> pq.ParquetFile:
+    """The file, to be closed."""
+    where, file_system = storage.arrow(path)
+    return pq.ParquetFile(where, filesystem=file_system, pre_buffer=False, buffer_size=_BUFFER_BYTES)
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
@@ -42,7 +53,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
 
 def batches(path: str, columns: Sequence[str] | None, size: int) -> Iterator[Batch]:
     """See the package."""
-    with pq.ParquetFile(path) as file:
+    with opened(path) as file:
         names = None if columns is None else list(columns)
         for batch in file.iter_batches(_fitting(file, names, size), columns=names):
             arrays: list[pa.Array] = []

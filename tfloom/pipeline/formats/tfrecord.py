@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import struct
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfloom.feature_specs import storage
 from tfloom.feature_specs.values import texts
 from tfloom.pipeline import streams
 from tfloom.pipeline.formats import Batch, Damage, regrouped, shown
@@ -42,8 +42,7 @@ def is_one(path: str) -> bool:
 
 def schema(path: str) -> pa.Schema:
     """The features of all records."""
-    stat = os.stat(path)
-    return _schema(path, stat.st_mtime_ns, stat.st_size)
+    return _schema(path, *storage.stat(path))
 
 
 def batches(path: str, columns: Sequence[str] | None, size: int) -> Iterator[Batch]:
