@@ -235,7 +235,7 @@ def test_workers_elsewhere_write_beside_the_output(here, bucket, tmp_path):
 
     from tfloom.pipeline.engines import beam
 
-    with mock.patch.object(beam, "run", run):
+    with mock.patch.object(beam, "run", run), mock.patch.object(beam, "clear"):
         made = tfloom.preprocess(f"{bucket}/flights.yaml", f"{bucket}/flights.parquet", f"{bucket}/out",
                                  beam_options=["--runner=FnApiRunner"])  # fmt: skip
     assert not list((made.path / "examples").glob("*"))

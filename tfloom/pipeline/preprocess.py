@@ -123,7 +123,7 @@ def _finish_and_publish(
     """On a worker, which may be told to do it again when it is done."""
     from tfloom.pipeline.engines import beam
 
-    if storage.exists(folder):
+    if storage.is_folder(folder):
         beam.clear(folder)
         staging, to = storage.local(folder), storage.local(out)
         storage.gather(staging, but="examples/")
