@@ -1,6 +1,8 @@
 """The job as a Beam pipeline: what it is made of, and bundles that fail, run twice and leave things behind."""
 
+import concurrent.futures
 import contextlib
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline import resolve, shards
 from tfloom.pipeline.engines import beam as engine
 from tfloom.pipeline.engines import beam_job
-from tfloom.pipeline.engines.analysis import Combined
+from tfloom.pipeline.engines.analysis import Analysis, Combined
 from tfloom.pipeline.engines.counts import Counted, Room, Tally, by_entry, pieces, totals
 from tfloom.pipeline.preprocess import preprocess
 from tfloom.pipeline.sources import find
@@ -110,6 +112,38 @@ def test_a_bundle_that_fails_once(undisturbed, tmp_path, monkeypatch):
     monkeypatch.setattr(beam_job, "empty", lambda options: beam.Pipeline(runner=Retrying()))
     assert made(tmp_path / "out", "--runner=FnApiRunner") == undisturbed
     assert Retrying.failed == len(STEPS)
+
+
+def test_graphs_and_their_tables_are_made_once_in_a_process(undisturbed, tmp_path, monkeypatch):
+    made_of = Counter()
+
+    def counted(of, name):
+        make = getattr(of, name)
+
+        def counting(self, *args):
+            made_of[name] += 1
+            return make(self, *args)
+
+        monkeypatch.setattr(of, name, counting)
+
+    counted(Analysis, "phase")
+    counted(engine.Transform, "__init__")
+    counted(engine.Transform, "__call__")
+    assert made(tmp_path / "out", "--runner=FnApiRunner") == undisturbed
+    assert made_of == {"phase": 2, "__init__": 1, "__call__": 30}
+
+
+def test_threads_share_what_one_of_them_makes():
+    held, makes = engine._Made(), []
+
+    def make():
+        time.sleep(0.05)
+        makes.append(None)
+        return len(makes)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: held.once("graph", make, 0), range(32))) == {1}
+    assert held.once("graph", make, 1) == 2
 
 
 def test_what_a_killed_attempt_leaves_is_cleared_away(tmp_path):
