@@ -15,6 +15,8 @@ import pytest
 
 from tests.conftest import FLIGHTS, flights
 from tests.pipeline.test_engines import files
+from tests.test_packaging import install, run
+from tests.test_packaging import source as copied  # noqa: F401  # a fixture
 from tfloom.feature_specs.directories import TransformOutput
 from tfloom.feature_specs.spec import load_spec
 from tfloom.pipeline.preprocess import preprocess
@@ -116,6 +118,29 @@ def test_workers_in_processes_of_their_own(prism, pool, folder, local):
     _, err = command.communicate()
     assert command.returncode == 0, err
     assert files(TransformOutput.open(folder / "external")) == local
+
+
+def test_workers_in_an_environment_of_what_beam_stages(prism, copied, folder, local, tmp_path):  # noqa: F811
+    """A wheel of ours as Beam's stager hands it to workers, installed where nothing of this environment is."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.portability.api import beam_runner_api_pb2
+    from apache_beam.runners.portability.stager import Stager
+
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", copied)
+    (wheel,) = (tmp_path / "dist").iterdir()
+    (tmp_path / "staging").mkdir()
+    resources = Stager.create_job_resources(PipelineOptions([f"--extra_package={wheel}"]), str(tmp_path / "staging"))
+    paths = [beam_runner_api_pb2.ArtifactFilePayload.FromString(one.type_payload).path for one in resources]
+    staged = {Path(path).name: Path(path) for path in paths}
+    named = staged["extra_packages.txt"].read_text().split()
+    programs = install(tmp_path / "environment", *(staged[name] for name in named))
+    environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
+    program = [programs / "python", "-m", "apache_beam.runners.worker.worker_pool_main", "--service_port"]
+    with contextlib.chdir(tmp_path), service(program, tmp_path / "pool.log", environment) as (_, port):
+        command = begun(folder, "flights.yaml", "flights.csv", "-o", "staged", *external(prism, f"localhost:{port}"))
+        _, err = command.communicate()
+    assert command.returncode == 0, err
+    assert files(TransformOutput.open(folder / "staged")) == local
 
 
 def test_a_worker_dies(prism, pool, folder):
