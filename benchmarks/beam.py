@@ -1,6 +1,6 @@
 """The Beam engine beside tf.Transform's own pipeline, on the same runner, of the same file: what a row costs.
 
-python benchmarks/beam.py [--rows x1 x10] [--runners FnApiRunner]
+python benchmarks/beam.py [--rows x1 x10] [--runners FnApiRunner PrismRunner]
 
 Ten ordinary columns of flights (preprocess.yaml) from Parquet to TFRecord: all 336,776 rows (x1), and ten times as many
 (x10). tf.Transform's side is preprocess_sides/tf_transform.py, written as its own examples have it, in batches of 1,000
@@ -19,10 +19,11 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+import _prism
 from _record import Target, record
 from preprocess import SIZES, Job, child, files_of
 
-RUNNERS = ("FnApiRunner",)
+RUNNERS = ("FnApiRunner", "PrismRunner")
 """Of Beam, by name. tf.Transform's side runs on the first."""
 
 Measured = Mapping[Job, Mapping[str, float]]
@@ -35,10 +36,13 @@ def main() -> None:
     )
     parser.add_argument("--runners", nargs="+", choices=RUNNERS, default=RUNNERS, help="the runners of Beam")
     given = parser.parse_args()
+    runners = [runner for runner in given.runners if runner != "PrismRunner" or _prism.program()]
+    if len(runners) < len(given.runners):
+        print("PrismRunner is left out: there is no Go to build Prism by")
     paths = files_of(given.rows)
     measured = {}
     for of in given.rows:
-        for job in (theirs(of), *(ours(runner, of) for runner in given.runners)):
+        for job in (theirs(of), *(ours(runner, of) for runner in runners)):
             measured[job] = child(job, paths["parquet", of])
             print(of, job.side, {name: round(value, 2) for name, value in measured[job].items()}, flush=True)
     record("beam", [row(job, measured) for job in measured], targets(measured))

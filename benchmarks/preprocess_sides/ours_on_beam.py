@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import _prism
+
 import tfloom
 import tfloom.pipeline.engines.beam  # what a run imports, so that its time is told as that of imports
 import tfloom.pipeline.preprocess
@@ -13,5 +15,8 @@ from .ours import SPEC
 
 def run(data: Path, to: str, folder: Path, of: str) -> None:
     """Materialise a file of flights. to: `tfrecord on` a runner of Beam."""
-    options = [f"--runner={to.removeprefix('tfrecord on ')}"]
+    runner = to.removeprefix("tfrecord on ")
+    options = [f"--runner={runner}"]
+    if runner == "PrismRunner":
+        options.append(f"--prism_location={_prism.program()}")
     tfloom.preprocess(tfloom.load_spec(SPEC), data, folder, overwrite=True, beam_options=options)
