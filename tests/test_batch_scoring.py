@@ -167,3 +167,71 @@ def test_a_table_without_rows_leaves_nothing(trained, tmp_path):
     with pytest.raises(DataError, match="data: has no rows"):
         tfloom.score(trained.export, tmp_path / "none.parquet", tmp_path / "out", RUNNER)
     assert [path.name for path in tmp_path.iterdir()] == ["none.parquet"]
+
+
+# -- BigQuery: the tables are loaded by a service of our own, from files of this machine --------------------------
+
+
+@pytest.fixture
+def to_a_table(trained, data, bigquery, tmp_path, monkeypatch):
+    """Scores into the table p.shop.scores; workers, and the service, have this machine for Cloud Storage."""
+    monkeypatch.setattr("tfloom.pipeline.bigquery_table._in_cloud_storage", lambda _: None)
+
+    def score(source=data, key=("carrier",), overwrite=False):
+        options = [*RUNNER, f"--temp_location={tmp_path}"]
+        return tfloom.score(trained.export, source, "bq://p.shop.scores", options, key=key, overwrite=overwrite)
+
+    return score
+
+
+SCORES, REJECTED = (f"projects/p/datasets/shop/tables/scores{end}" for end in ("", "_rejected"))
+
+
+def test_a_table_has_what_the_shards_have(to_a_table, scored, bigquery, tmp_path):
+    told = to_a_table()
+    expected = [row for table in shards(scored[0]).values() for row in table.drop_columns(["id"]).to_pylist()]
+    assert bigquery.tables[SCORES].to_pylist() == expected
+    kept = bigquery.tables[REJECTED].to_pylist()
+    assert [(row["origin"], row["line"], row["column"]) for row in kept] == [
+        (f"b.csv:{i}", i + 2, "distance") for i in (0, 60, 119)
+    ]
+    assert json.loads(kept[0]["row"])["distance"] == "far"
+    assert told == scored[1]
+    assert [load["destinationTable"]["tableId"] for load in bigquery.loads] == ["scores_rejected", "scores"]
+    for load in bigquery.loads:
+        assert (load["sourceFormat"], load["writeDisposition"]) == ("PARQUET", "WRITE_EMPTY")
+        assert load["parquetOptions"]["enableListInference"] is True
+        assert len(load["sourceUris"]) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_that_is_there(to_a_table, data, bigquery, loads):
+    """It is kept, or replaced, with what was rejected the last time."""
+    bigquery.tables |= {SCORES: pa.table({"old": [1]}), REJECTED: pa.table({"old": [1]})}
+    before = loads["in all"]
+    with pytest.raises(ArtefactError, match=r"bq://p\.shop\.scores: is there already"):
+        to_a_table()
+    assert (loads["in all"], bigquery.loads) == (before, [])
+    to_a_table(data[0], overwrite=True)
+    assert bigquery.tables[SCORES].num_rows == 2_600
+    assert REJECTED not in bigquery.tables
+    assert [load["writeDisposition"] for load in bigquery.loads] == ["WRITE_TRUNCATE"]
+
+
+def test_a_table_that_may_not_be_written(to_a_table, bigquery, tmp_path):
+    bigquery.denied.add(SCORES)
+    with pytest.raises(ArtefactError, match=r"bq://p\.shop\.scores: cannot be written") as error:
+        to_a_table()
+    assert error.value.received == "bigquery.tables.create denied"
+    assert SCORES not in bigquery.tables
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_that_is_no_column_of_a_table(to_a_table, bigquery, tmp_path):
+    source = flights().append_column("flight no.", pa.array(range(120)))
+    with pytest.raises(DataError, match=r"key: 'flight no\.' cannot be a column of BigQuery"):
+        to_a_table(source, key=["flight no."])
+    with pytest.raises(DataError, match=r"b\.csv: key: 'id' is of another type than in .*a\.parquet") as error:
+        to_a_table(key=["id"])
+    assert (error.value.expected, error.value.received) == ("int64", "string")
+    assert (bigquery.tables, list(tmp_path.iterdir())) == ({}, [])

@@ -394,7 +394,7 @@ def predict(
     from tfloom.serving import predict as serving
 
     if out is not None:
-        serving.has_a_format(Path(out))
+        serving.has_a_format(out)
     directory = _exported(export)
     run = serving.predictor(directory.path)
     tables, left = [], rows
@@ -430,6 +430,7 @@ def score(
     Args:
       out: a folder, whole or absent: `predictions/`, a Parquet file for each run of rows of a source, with the key, the
         predictions and the origin of each row; `rejected/`, the rows that cannot be scored, with place and reason.
+        Or a table of BigQuery, bq://project.dataset.table, and one with `_rejected` behind its name for these.
       beam_options: Beam's pipeline options, such as `--runner`.
       key: columns of `data` to put before the predictions; left out, those of the spec's key that `data` has.
       report: called with (phase, rows done, rows in all) as rows are done.
@@ -445,7 +446,7 @@ def score(
 
     directory = _exported(export)
     load = functools.partial(_model, storage.named(directory.path.absolute()))
-    return run(directory.spec, load, data, Path(out), beam_options, key=key, overwrite=overwrite, report=report,
+    return run(directory.spec, load, data, out, beam_options, key=key, overwrite=overwrite, report=report,
                interrupted=interrupted)  # fmt: skip
 
 

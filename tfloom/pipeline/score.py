@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.pipeline import accounts
+from tfloom.pipeline import accounts, bigquery_table
 from tfloom.pipeline import rows as raw_rows
 from tfloom.pipeline.progress import Report, about
 from tfloom.pipeline.shards import summed
@@ -39,7 +40,8 @@ def score(
     Args:
       spec: resolved, of the model.
       load: loads the model on a worker; it is sent there, pickled.
-      out: a folder: predictions/, a Parquet shard for each chunk of rows, rejected/ and report.json.
+      out: a folder: predictions/, a Parquet shard for each chunk of rows, rejected/ and report.json; or a table of
+        BigQuery, bq://project.dataset.table, made in `--temp_location`, and one with `_rejected` behind its name.
       beam_options: Beam's pipeline options, such as `--runner`.
       key: columns of `data` to put before the predictions; left out, those of the spec's key that `data` has.
       report: called as rows are done.
@@ -51,15 +53,19 @@ def score(
     Raises:
       SpecError, DataError, ArtefactError: in three parts; then nothing is written.
     """
+    from apache_beam.options.pipeline_options import GoogleCloudOptions
+
     from tfloom.pipeline.engines import beam, beam_job, inference
 
     run = beam_job.Run(beam_options, report, interrupted=interrupted)
-    with whole_or_absent(out, overwrite) as staging:
+    with _made(out, overwrite, run.options.view_as(GoogleCloudOptions).temp_location) as staging:
         memory = staging / "memory"
         memory.mkdir()
         sources = find({None: data}, memory, columns=[*spec.input_names, *(spec.key if key is None else key)])
         key = raw_rows.present(sources, spec.key) if key is None else key
         columns = raw_rows.read(spec, sources, labelled=False, keep=key)
+        if bigquery_table.is_one(out):
+            bigquery_table.check_columns(sources, key)
         run.rows = about(sources)
         folder = storage.named(staging.absolute())
         job = inference.Job(spec, load, columns, key, folder)
@@ -69,6 +75,13 @@ def score(
         told = _account(staging, sources)
         accounts.compare(run.counts, told["rows"])
     return told
+
+
+def _made(out: str | Path, overwrite: bool, temp_location: str | None) -> contextlib.AbstractContextManager[Path]:
+    """The folder of the job, of which on leaving `out` is made."""
+    if bigquery_table.is_one(out):
+        return bigquery_table.whole_table(str(out), overwrite, temp_location)
+    return whole_or_absent(out, overwrite)
 
 
 def _account(staging: Path, sources: Sequence[Source]) -> dict[str, Any]:

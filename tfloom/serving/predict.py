@@ -85,11 +85,12 @@ def write(table: pa.Table, path: Path) -> None:
             pyarrow.csv.write_csv(pa.table(list(columns), table.schema.names), part)
 
 
-def has_a_format(path: Path) -> None:
+def has_a_format(path: str | Path) -> None:
     """Raises DataError where a file of this name could not be written."""
-    if path.suffix not in (".parquet", ".csv"):
-        raise DataError(f"{path}: is of no format that can be written", expected="a name that ends in .parquet or .csv",
-                        received=repr(path.suffix))  # fmt: skip
+    if Path(path).suffix not in (".parquet", ".csv"):
+        raise DataError(f"{path}: is of no format that can be written",
+                        expected="a name that ends in .parquet or .csv; a folder or a table takes a --runner",
+                        received=repr(Path(path).suffix))  # fmt: skip
 
 
 def _flat(column: pa.ChunkedArray) -> Any:
