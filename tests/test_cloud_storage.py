@@ -213,7 +213,7 @@ def test_a_run_that_was_cut_off_goes_on_elsewhere(here, bucket, tmp_path):
     resumed = tfloom.train(here / "transformed", out, TRAIN, report=lambda epoch, *_: epochs.append(epoch))
     assert set(epochs) == {2}
     assert_same(resumed, tfloom.train(here / "transformed", tmp_path / "model", TRAIN))
-    assert storage.exists(f"{bucket}/model.training.tar") is False
+    assert storage.is_free(f"{bucket}/model.training.tar")
     assert resumed.transformed.path == (here / "transformed").resolve()
     with pytest.raises(ArtefactError, match=f"{out}: is there already"):
         tfloom.train(here / "transformed", out, TRAIN)
@@ -223,7 +223,7 @@ def test_workers_elsewhere_write_beside_the_output(here, bucket, tmp_path):
     """Beam gets a folder in Cloud Storage; its rows do not come here."""
     raw(here, bucket)
 
-    def run(spec, sources, folder, *_):
+    def run(spec, sources, folder, *_):  # as an engine does, on workers elsewhere
         assert folder.startswith(f"{bucket}/.out.")
         for name in ("examples", "accounts", "rejected"):
             (tmp_path / "elsewhere" / name).mkdir(parents=True, exist_ok=True)
@@ -235,9 +235,9 @@ def test_workers_elsewhere_write_beside_the_output(here, bucket, tmp_path):
 
     from tfloom.pipeline.engines import beam
 
-    with mock.patch.object(beam, "run", run):
+    with mock.patch.object(beam, "run", run), mock.patch.object(beam, "clear"):
         made = tfloom.preprocess(f"{bucket}/flights.yaml", f"{bucket}/flights.parquet", f"{bucket}/out",
-                                 beam_options=["--runner=DataflowRunner"])  # fmt: skip
+                                 beam_options=["--runner=FnApiRunner"])  # fmt: skip
     assert not list((made.path / "examples").glob("*"))
     ours = tfloom.preprocess(f"{bucket}/flights.yaml", here / "flights.parquet", tmp_path / "out")
     assert made.fingerprint == ours.fingerprint

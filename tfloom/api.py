@@ -18,6 +18,7 @@ from tfloom.feature_specs.directories import (
     ModelDirectory,
     TransformOutput,
     fetched,
+    stored,
     versions,
     whole_or_absent,
     write_json,
@@ -286,7 +287,8 @@ def evaluate(
         told = Metrics(trainers.on_split(directory, split))
         metrics = directory.path / "metrics.json"
         write_json(metrics, (directory.read("metrics.json") if metrics.is_file() else {}) | {split: told})
-        storage.publish(metrics)
+        with stored(metrics):
+            storage.publish(metrics)
         return told
     whole, by_slice = trainers.on_rows(directory, _labelled(directory, data, slice_by))
     slices = {"slices": {value: Metrics(told) for value, told in by_slice.items()}} if slice_by else {}
@@ -365,7 +367,8 @@ def verify(
     with _parsed(directory, output, data, rows) as parsed:
         verified = run(directory, parsed, output, predictor.of_export(directory), url=url)
     write_json(directory.path / "verify.json", verified.to_dict())
-    storage.publish(directory.path / "verify.json")
+    with stored(directory.path):
+        storage.publish(directory.path / "verify.json")
     return verified
 
 

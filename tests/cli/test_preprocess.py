@@ -127,7 +127,7 @@ def test_options_are_handed_on(tfloom, way, monkeypatch):
 def test_an_option_that_nobody_has(refused):
     what, expected, received = refused("preprocess", "spec.yaml", "people.csv", "-o", "never", "--max-rejectd=0.5")
     assert (what, received) == ("--max-rejectd: there is no such option", "--max-rejectd=0.5")
-    assert expected.startswith("'--max-rejected', or another of: --eval")
+    assert expected.startswith("'--max-rejected', or another of: --dry-run, --eval")
 
 
 def test_a_runner_that_cannot(refused):

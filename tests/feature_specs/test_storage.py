@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tfloom.feature_specs import storage
-from tfloom.feature_specs.directories import whole_file, whole_or_absent
+from tfloom.feature_specs.directories import TransformOutput, whole_file, whole_or_absent
 from tfloom.feature_specs.errors import ArtefactError, DataError
 
 
@@ -55,7 +55,8 @@ def test_files(bucket):
     assert storage.read(f"{bucket}/a/b/3.csv") == b"a/b/3.csv"
     assert storage.stat(f"{bucket}/a/4.txt")[1] == 7
     assert (storage.is_file(f"{bucket}/a/4.txt"), storage.is_folder(f"{bucket}/a")) == (True, True)
-    assert (storage.exists(f"{bucket}/a/none"), storage.folders(f"{bucket}/a")) == (False, ["b"])
+    assert (storage.is_free(f"{bucket}/a/none"), storage.folders(f"{bucket}/a")) == (True, ["b"])
+    assert storage.glob(f"{bucket}/*") == []
 
 
 def contents(folder):
@@ -87,7 +88,7 @@ def test_a_folder_is_whole_with_the_last_of_its_objects(bucket):
         (folder / "sub").mkdir()
         for name in ("report.json", "zzz", "sub/x", "sub/report.json"):
             (folder / name).write_text(name)
-        assert not storage.exists(f"{bucket}/out")
+        assert not storage.is_folder(f"{bucket}/out")
     assert listed(f"{bucket}/out")[-1] == "report.json"
     assert storage.folders(bucket) == ["out"]
 
@@ -118,6 +119,42 @@ def test_what_others_write_beside_a_folder_is_gathered_and_moved(bucket):
         "accounts/1": "account", "examples/1": "row", "report.json": "report",
     }  # fmt: skip
     assert storage.folders(bucket) == ["out"]
+
+
+def test_a_folder_that_a_killed_run_has_left_is_made_anew(bucket, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def make():
+        with whole_or_absent(f"{bucket}/out") as folder:
+            for name in ("a", "b", "report.json"):
+                (folder / name).write_text(name)
+
+    upload = storage._upload
+
+    def killed_at_the_end(file, key):
+        if file.name == "report.json":
+            raise Killed
+        upload(file, key)
+
+    monkeypatch.setattr(storage, "_upload", killed_at_the_end)
+    with pytest.raises(Killed):
+        make()
+    monkeypatch.setattr(storage, "_upload", upload)
+    assert sorted(listed(f"{bucket}/out")) == [".part", "a", "b"]
+    with pytest.raises(ArtefactError, match="is not a transform output"):
+        TransformOutput.open(f"{bucket}/out")
+    make()
+    assert sorted(listed(f"{bucket}/out")) == ["a", "b", "report.json"]
+    with pytest.raises(ArtefactError, match=f"{bucket}/out: is there already"):
+        make()
+
+
+def test_what_is_not_ours_is_not_written_over(bucket):
+    put(f"{bucket}/out/precious")
+    with pytest.raises(ArtefactError, match=f"{bucket}/out: is there already"), whole_or_absent(f"{bucket}/out"):
+        pass
+    assert listed(f"{bucket}/out") == ["precious"]
 
 
 def test_a_folder_in_which_something_fails_leaves_nothing(bucket):

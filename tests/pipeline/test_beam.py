@@ -1,13 +1,16 @@
 """The job as a Beam pipeline: what it is made of, and bundles that fail, run twice and leave things behind."""
 
+import concurrent.futures
 import contextlib
-import re
+import time
 from collections import Counter
+from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.pipeline.test_engines import files
@@ -15,7 +18,7 @@ from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline import resolve, shards
 from tfloom.pipeline.engines import beam as engine
 from tfloom.pipeline.engines import beam_job
-from tfloom.pipeline.engines.analysis import Combined
+from tfloom.pipeline.engines.analysis import Analysis, Combined
 from tfloom.pipeline.engines.counts import Counted, Room, Tally, by_entry, pieces, totals
 from tfloom.pipeline.preprocess import preprocess
 from tfloom.pipeline.sources import find
@@ -111,12 +114,43 @@ def test_a_bundle_that_fails_once(undisturbed, tmp_path, monkeypatch):
     assert Retrying.failed == len(STEPS)
 
 
+def test_graphs_and_their_tables_are_made_once_in_a_process(undisturbed, tmp_path, monkeypatch):
+    made_of = Counter()
+
+    def counted(of, name):
+        make = getattr(of, name)
+
+        def counting(self, *args):
+            made_of[name] += 1
+            return make(self, *args)
+
+        monkeypatch.setattr(of, name, counting)
+
+    counted(Analysis, "phase")
+    counted(engine.Transform, "__init__")
+    counted(engine.Transform, "__call__")
+    assert made(tmp_path / "out", "--runner=FnApiRunner") == undisturbed
+    assert made_of == {"phase": 2, "__init__": 1, "__call__": 30}
+
+
+def test_threads_share_what_one_of_them_makes():
+    held, makes = engine._Made(), []
+
+    def make():
+        time.sleep(0.05)
+        makes.append(None)
+        return len(makes)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: held.once("graph", make, 0), range(32))) == {1}
+    assert held.once("graph", make, 1) == 2
+
+
 def test_what_a_killed_attempt_leaves_is_cleared_away(tmp_path):
-    with contextlib.suppress(KeyboardInterrupt), shards.whole(f"{tmp_path}/whole") as file:
-        file.write(b"half of")
+    with contextlib.suppress(KeyboardInterrupt), shards.whole(f"{tmp_path}/whole") as part:
+        Path(part).write_bytes(b"half of")
         raise KeyboardInterrupt
-    (part,) = tmp_path.iterdir()
-    assert re.fullmatch(r"\.\w+\.part", part.name)
+    assert [str(path) for path in tmp_path.iterdir()] == [part]
     shards.write_whole(f"{tmp_path}/other", b"all of it")
     shards.remove_parts(str(tmp_path))
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("other", b"all of it")]
@@ -198,3 +232,19 @@ def test_what_workers_are_told_has_no_place_of_this_machine(tmp_path):
     pipeline = beam.Pipeline(runner=FnApiRunner())
     engine.build(pipeline, job, ())
     assert str(tmp_path) not in str(pipeline.to_runner_api(default_environment=FnApiRunner()._default_environment))
+
+
+def test_in_a_folder_that_is_on_no_disk(undisturbed, tmp_path):
+    """All that is shared is read and written by TensorFlow's file systems: a worker needs no disk of another."""
+    folder = "ram://job"
+    sources = find({None: rows()}, tmp_path)
+    spec = resolve.resolve(SPEC, sources)
+    engine.run(spec, sources, folder, "tfrecord", beam.Pipeline(runner=FnApiRunner()))
+    engine.clear(folder)
+    names = [f"{path}/{name}".removeprefix(f"{folder}/") for path, _, of in tf.io.gfile.walk(folder) for name in of]
+    made = {name: tf.io.gfile.GFile(f"{folder}/{name}", "rb").read() for name in names}
+    expected = {name for name in undisturbed if name.startswith(("examples/", "transform_fn/assets/"))}
+    assert len(expected) > 30
+    assert {name for name in made if name.startswith(("examples/", "transform_fn/assets/"))} == expected
+    assert [name for name in expected if made[name] != undisturbed[name]] == []
+    assert not [name for name in made if name.endswith(".part") or name.startswith(("parsed/", "analysis/"))]

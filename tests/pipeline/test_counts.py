@@ -159,6 +159,7 @@ def rows():
 
 def test_the_same_output_by_any_limit(tmp_path, monkeypatch):
     monkeypatch.setattr("tfloom.pipeline.sources.CHUNK_ROWS", 100)
+    monkeypatch.setattr("tfloom.pipeline.engines.analysis.BLOCK", 4)
     written, write = [], counts._write
 
     def noted(room, batches):

@@ -193,16 +193,14 @@ def whole_or_absent(path: str | os.PathLike[str], overwrite: bool = False) -> It
         stack.callback(storage.remove, folder)
         yield folder
         staging.publish(folder, path)
-        try:
+        with stored(path):
             storage.publish(path, folder)
-        except OSError as error:
-            raise no_folder(path, error) from None
 
 
 def absent(path: Path, overwrite: bool) -> None:
     """Raise ArtefactError where `path` is there and is not to be overwritten."""
     with _reached(path):
-        if not overwrite and storage.exists(storage.named(path)):
+        if not overwrite and not storage.is_free(storage.named(path)):
             raise ArtefactError(f"{path}: is there already", expected="a new path, or --overwrite", received=str(path))
 
 
@@ -226,6 +224,15 @@ def no_folder(path: Path, error: OSError) -> ArtefactError:
 
 
 @contextlib.contextmanager
+def stored(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What Cloud Storage does not take, in three parts."""
+    try:
+        yield
+    except OSError as error:
+        raise no_folder(Path(path), error) from None
+
+
+@contextlib.contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A file to write, beside `path`, which becomes `path` on leaving and vanishes on an error.
 
@@ -234,10 +241,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = storage.local(path)
     with _written(path) as part:
         yield part
-    try:
+    with stored(path):
         storage.publish(path)
-    except OSError as error:
-        raise _no_file(path, error) from None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -33,6 +33,9 @@ _URI = re.compile(r"gs:/{1,2}(?=[^/])")  # pathlib makes one slash of two
 _MARKS = ("provenance.json", "report.json", "saved_model.pb")
 """The files by which a folder is known for what it is."""
 
+_UNFINISHED = ".part"
+"""A file that is in a folder as long as it is not."""
+
 _AT_ONCE = 16
 _RETRIED = datetime.timedelta(minutes=2)
 
@@ -79,7 +82,7 @@ def glob(pattern: str) -> list[str]:
     parts = key.split("/")
     fixed = next(i for i, part in enumerate(parts) if local_glob.has_magic(part))
     folder = "/".join(parts[:fixed])
-    found = (f"{folder}/{name}".split("/") for name in _listing(folder))
+    found = (f"{folder}/{name}".split("/") for name in _listing(folder, recursive=fixed < len(parts) - 1))
     fits = (one for one in found if len(one) == len(parts) and all(map(fnmatch.fnmatchcase, one, parts)))
     return sorted("gs://" + "/".join(one) for one in fits)
 
@@ -94,11 +97,6 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     """Whether there is a folder, or anything whose name begins with its own."""
     key = _object(path)
     return Path(path).is_dir() if key is None else _info(key).type.name == "Directory"
-
-
-def exists(path: str | os.PathLike[str]) -> bool:
-    """Whether a file or a folder is there."""
-    return is_file(path) or is_folder(path)
 
 
 def folders(path: str | os.PathLike[str]) -> list[str]:
@@ -194,6 +192,14 @@ def gather(folder: Path, but: str) -> None:
         _side_by_side(lambda name: _service().delete_file(f"{key}/{name}"), list(written))
 
 
+def is_free(path: str | os.PathLike[str]) -> bool:
+    """Whether nothing is there, or what a killed `publish` has left."""
+    if _object(path) is None or not is_folder(path):
+        return not (is_file(path) or is_folder(path))
+    there = _listing(str(_object(path)))
+    return _UNFINISHED in there and not there.keys() & set(_MARKS)
+
+
 def publish(path: str | os.PathLike[str], beside: str | os.PathLike[str] | None = None) -> None:
     """Make the objects what the copy at `path` is; nothing, where `path` is no copy.
 
@@ -207,14 +213,22 @@ def publish(path: str | os.PathLike[str], beside: str | os.PathLike[str] | None 
     if source.is_file():
         _upload(source, key)
         return
-    part = _key(beside) if beside is not None else f"{key}.part"
+    if beside is None:
+        beside = f"gs://{key}.part"
+        remove(beside)
+    part = _key(beside)
     files = [file.relative_to(source).as_posix() for file in source.rglob("*") if file.is_file()]
     older, others = _listing(key), list(_listing(str(part)))
     via = part if older or others else key
-    _side_by_side(lambda name: _upload(source / name, f"{via}/{name}"), _last_marks(files))
-    if via != key:
+    if via == part:
+        _side_by_side(lambda name: _upload(source / name, f"{part}/{name}"), files)
         _side_by_side(lambda name: service.delete_file(f"{key}/{name}"), _last_marks(older)[::-1])
+    service.open_output_stream(f"{key}/{_UNFINISHED}").close()
+    if via == part:
         _side_by_side(lambda name: service.move(f"{part}/{name}", f"{key}/{name}"), _last_marks({*files, *others}))
+    else:
+        _side_by_side(lambda name: _upload(source / name, f"{key}/{name}"), _last_marks(files))
+    service.delete_file(f"{key}/{_UNFINISHED}")
     for name, (changed, _) in _listing(key).items():
         if (source / name).is_file():
             os.utime(source / name, ns=(changed, changed))
@@ -315,11 +329,11 @@ def _info(key: str) -> Any:
     return _service().get_file_info(key)
 
 
-def _listing(key: str) -> dict[str, tuple[int, int]]:
+def _listing(key: str, recursive: bool = True) -> dict[str, tuple[int, int]]:
     """By name within a folder (time of the last change in nanoseconds, bytes)."""
     from pyarrow.fs import FileSelector
 
-    found = _service().get_file_info(FileSelector(key, recursive=True, allow_not_found=True))
+    found = _service().get_file_info(FileSelector(key, recursive=recursive, allow_not_found=True))
     return {one.path.removeprefix(f"{key}/"): (one.mtime_ns, one.size) for one in found if one.is_file}
 
 

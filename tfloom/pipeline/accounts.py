@@ -62,5 +62,5 @@ def compare(counts: Mapping[str, int], rows: Mapping[str, int]) -> None:
     """
     differing = [f"{name} {counts.get(name, 0):,} ({n:,})" for name, n in rows.items() if counts.get(name, 0) != n]
     if counts and differing:
-        _log.warning("rows: Beam counts %s; it counts again what was tried again, what is in brackets is so",
-                     ", ".join(differing))  # fmt: skip
+        _log.warning("rows: Beam counts %s; what the accounts of the chunks say, in brackets, is so, for Beam counts a "
+                     "bundle again that is tried again", ", ".join(differing))  # fmt: skip

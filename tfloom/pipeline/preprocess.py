@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfloom.feature_specs import storage
-from tfloom.feature_specs.directories import Form, TransformOutput, absent, fingerprint, whole_or_absent, write_json
+from tfloom.feature_specs.directories import (
+    Form,
+    TransformOutput,
+    absent,
+    fingerprint,
+    stored,
+    whole_or_absent,
+    write_json,
+)
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.staging import publish
@@ -113,7 +121,7 @@ def _finish_and_publish(
     """On a worker, which may be told to do it again when it is done."""
     from tfloom.pipeline.engines import beam
 
-    if storage.exists(folder):
+    if storage.is_folder(folder):
         beam.clear(folder)
         staging, to = storage.local(folder), storage.local(out)
         storage.gather(staging, but="examples/")
@@ -192,8 +200,9 @@ def _on_beam(
     folder = storage.named(staging.absolute())
     run = beam_job.Run(options or ["--runner=FnApiRunner"], report, about(sources), interrupted)
     engine(spec, [absolute(source) for source in sources], folder, examples, run.pipeline())
-    beam.clear(folder)
-    storage.gather(staging, but="examples/")
+    with stored(staging):
+        beam.clear(folder)
+        storage.gather(staging, but="examples/")
     return run.counts
 
 
@@ -220,6 +229,7 @@ def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: fl
         kept = _beside(out)
         if (staging / "rejected").exists():  # not, where a worker tries again
             publish(staging / "rejected", kept)
+        with stored(kept):
             storage.publish(kept)
         worst = "; ".join(f"{n} x {reason}" for reason, n in list(report["reasons"].items())[:3])
         raise DataError(

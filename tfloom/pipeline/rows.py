@@ -19,7 +19,7 @@ from tfloom.pipeline.sources import Chunk, Data, Source, chunks, find, schema
 
 @contextlib.contextmanager
 def opened(
-    data: Data | Mapping[str, Data], columns: Sequence[str], known: Sequence[str] = ()
+    data: Data | Mapping[str, Data], columns: Sequence[str] | None = None, known: Sequence[str] = ()
 ) -> Iterator[tuple[Source, ...]]:
     """The sources of data, or of data by split; what lies in memory is there as a file for as long.
 

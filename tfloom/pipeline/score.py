@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfloom.feature_specs import storage
-from tfloom.feature_specs.directories import whole_or_absent, write_json
+from tfloom.feature_specs.directories import stored, whole_or_absent, write_json
 from tfloom.feature_specs.errors import DataError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.pipeline import accounts, bigquery_table
@@ -70,8 +70,9 @@ def score(
         folder = storage.named(staging.absolute())
         job = inference.Job(spec, load, columns, key, folder)
         inference.run(job, [absolute(source) for source in sources], run.pipeline())
-        beam.clear(folder)
-        storage.gather(staging, but="predictions/")
+        with stored(staging):
+            beam.clear(folder)
+            storage.gather(staging, but="predictions/")
         told = _account(staging, sources)
         accounts.compare(run.counts, told["rows"])
     return told

@@ -160,20 +160,19 @@ def _parquet(rows: pa.RecordBatch) -> bytes:
 
 
 @contextlib.contextmanager
-def whole(path: str) -> Iterator[Any]:
-    """A file to write bytes into, renamed when it is whole; `remove_parts` clears away what a killed attempt left.
+def whole(path: str) -> Iterator[str]:
+    """Where to write a file, which is moved to `path` when it is whole.
 
-    The temporary name is its own for each attempt, two of which may run at once.
+    The name is its own for each attempt, two of which may run at once; `remove_parts` clears away what one has left.
     """
     part = f"{os.path.dirname(path)}/.{hashlib.blake2b(os.urandom(8), digest_size=8).hexdigest()}{_PART}"
-    with tf.io.gfile.GFile(part, "wb") as file:
-        yield file
+    yield part
     tf.io.gfile.rename(part, path, overwrite=True)
 
 
 def write_whole(path: str, content: bytes) -> None:
-    """Write a file as `whole` does."""
-    with whole(path) as file:
+    """Write a file as `whole` has it."""
+    with whole(path) as part, tf.io.gfile.GFile(part, "wb") as file:
         file.write(content)
 
 

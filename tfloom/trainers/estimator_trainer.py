@@ -20,7 +20,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfloom.feature_specs import discovery, staging, storage
+from tfloom.feature_specs import discovery, staging
 from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.directories import WEIGHT, ModelDirectory, TransformOutput, write_json
 from tfloom.feature_specs.errors import SpecError
@@ -34,7 +34,7 @@ from tfloom.trainers.checkpoint import Progress
 from tfloom.trainers.estimator_bridge import load_estimator
 from tfloom.trainers.head import HEADS, Head, head
 from tfloom.trainers.keras_trainer import Report
-from tfloom.trainers.model_directory import log_epoch, open_training, publish, train_spec_of
+from tfloom.trainers.model_directory import keep, log_epoch, open_training, publish, train_spec_of
 from tfloom.trainers.train_spec import BACKBONES, TrainSpec
 
 LOSSES = "tfloom/losses"
@@ -121,7 +121,7 @@ class _Run:
             self.history.append(self._epoch())
             write_json(state, {"progress": asdict(self.progress), "history": self.history})
             log_epoch(folder, self.history[-1])
-            storage.keep(folder)
+            keep(folder)
         write_json(folder / "history.json", self.history)
         state.unlink()
 

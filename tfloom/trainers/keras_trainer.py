@@ -13,12 +13,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, write_json
 from tfloom.trainers import checkpoint, inputs, metrics
 from tfloom.trainers.checkpoint import Progress
 from tfloom.trainers.head import Head
-from tfloom.trainers.model_directory import log_epoch, open_training, publish, train_spec_of
+from tfloom.trainers.model_directory import keep, log_epoch, open_training, publish, train_spec_of
 from tfloom.trainers.network import Network, build
 from tfloom.trainers.train_spec import TrainSpec
 
@@ -145,7 +144,7 @@ class _Run:
     def _save(self, name: str, progress: Progress) -> None:
         checkpoint.save(self.folder / "checkpoints" / name, self.network, self.optimizer, progress, self.history)
         if name == "last":
-            storage.keep(self.folder)
+            keep(self.folder)
 
     def _step(self, seed: Any, features: Mapping[str, Any], labels: Any, weights: Any = None) -> Any:
         with tf.GradientTape() as tape:

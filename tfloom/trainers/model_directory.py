@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfloom.feature_specs import staging, storage
-from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, absent, no_folder, write_json
+from tfloom.feature_specs.directories import ModelDirectory, TransformOutput, absent, no_folder, stored, write_json
 from tfloom.feature_specs.errors import ArtefactError
 from tfloom.feature_specs.validation import load
 from tfloom.trainers.train_spec import TrainSpec
@@ -30,7 +30,8 @@ def open_training(out: Path, output: TransformOutput, train_spec: TrainSpec, ove
         "num_buckets": output.num_buckets,
     }
     written = {"train_spec.json": train_spec.to_json(), "feature_spec.json": output.spec.to_json()}
-    storage.resume(folder)
+    with stored(out):
+        storage.resume(folder)
     if folder.exists():
         same = all((folder / name).is_file() and (folder / name).read_text() == text for name, text in written.items())
         if same and ModelDirectory(folder).read("provenance.json") == provenance:
@@ -67,12 +68,16 @@ def log_epoch(folder: Path, row: Mapping[str, Any]) -> None:
         writer.close()
 
 
+def keep(folder: Path) -> None:
+    """Put a run of training by, where its model is to be in Cloud Storage: to go on from there if it is cut off."""
+    with stored(folder):
+        storage.keep(folder)
+
+
 def publish(folder: Path, out: Path) -> ModelDirectory:
     """Rename the finished folder into place."""
     staging.publish(folder, out)
-    try:
+    with stored(out):
         storage.publish(out)
-    except OSError as error:
-        raise no_folder(out, error) from None
-    storage.forget(folder)
+        storage.forget(folder)
     return ModelDirectory.open(out)

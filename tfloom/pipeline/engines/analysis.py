@@ -617,7 +617,7 @@ def _written(operation: Any, folder: str, pairs: Pairs, reserved: Any = None) ->
     shown = analyzer_impls._count_and_token_to_bytes if operation.store_frequency else lambda _, entry: entry
     lines = (tf.compat.as_bytes(shown(count, entry)) + b"\n" for count, entry in entries)
     path = os.path.join(folder, operation.vocab_filename)
-    with whole(path) as file:
+    with whole(path) as part, tf.io.gfile.GFile(part, "wb") as file:
         while several := b"".join(itertools.islice(lines, 4096)):
             file.write(several)
     return np.array(path)

@@ -109,8 +109,9 @@ def divided(arguments: Sequence[str], ours: Mapping[str, bool]) -> tuple[list[st
             continue
         action = _parser()._option_string_actions.get(name)
         if action is None or name == "--help":
-            close = difflib.get_close_matches(name, names(), n=1)
-            raise SpecError(f"{name}: there is no such option", expected=nearest(name, [*ours, *close]), received=one)
+            known = [option for option in ours if option.startswith("--")]
+            known += difflib.get_close_matches(name, names(), n=1)
+            raise SpecError(f"{name}: there is no such option", expected=nearest(name, known), received=one)
         beams.append(one)
         if action.nargs is None and not equals:
             if not left:

@@ -22,7 +22,7 @@ from tfloom.pipeline import learning
 from tfloom.pipeline.engines.analysis import Graph, to_arrow
 from tfloom.pipeline.graph_inputs import adapter_config, passing
 from tfloom.pipeline.ingest import ingest
-from tfloom.pipeline.shards import PLACE, place, write_account, write_examples, write_sample, write_whole
+from tfloom.pipeline.shards import PLACE, place, whole, write_account, write_examples, write_sample, write_whole
 from tfloom.pipeline.sources import Chunk
 
 
@@ -48,10 +48,13 @@ def parse(spec: FeatureSpec, chunk: Chunk, folder: str) -> Parsed:
 def write_parsed(rows: pa.RecordBatch, chunk: Chunk, folder: str) -> str:
     """Write the parsed rows of a chunk for other steps; the path of the file."""
     path = f"{folder}/parsed/{chunk.source.index:05d}-{chunk.number:05d}.arrow"
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, rows.schema) as writer:
-        writer.write_batch(rows)
-    write_whole(path, sink.getvalue().to_pybytes())
+    if _is_remote(path):
+        sink = pa.BufferOutputStream()
+        _write(rows, sink)
+        write_whole(path, sink.getvalue().to_pybytes())
+    else:
+        with whole(path) as part, pa.OSFile(part, "wb") as file:
+            _write(rows, file)
     return path
 
 
@@ -63,7 +66,7 @@ def place_of(path: str) -> tuple[int, int]:
 
 def parsed_rows(path: str) -> pa.RecordBatch:
     """Those of a file."""
-    if "://" in path:
+    if _is_remote(path):
         with tf.io.gfile.GFile(path, "rb") as remote:
             return pa.ipc.open_file(remote.read()).get_batch(0)
     with pa.memory_map(path) as file:
@@ -93,3 +96,13 @@ class Transform:
             made = made.append_column(name, rows.column(name))
         write_examples(made, f"{self._folder}/examples", self._form)
         return int(made.num_rows)
+
+
+def _write(rows: pa.RecordBatch, sink: pa.NativeFile) -> None:
+    with pa.ipc.new_file(sink, rows.schema) as writer:
+        writer.write_batch(rows)
+
+
+def _is_remote(path: str) -> bool:
+    """Whether TensorFlow's file systems alone reach it."""
+    return "://" in path

@@ -6,7 +6,6 @@ It learns whatever tf.Transform can. Its pipeline has steps for every column.
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -42,8 +41,8 @@ def run(
         tf.io.gfile.makedirs(f"{folder}/{name}")
     adapter = adapter_config(spec)
     with (
-        tempfile.TemporaryDirectory() as scratch,
-        tft_beam.Context(temp_dir=scratch, passthrough_keys=set(passing(spec))),
+        # Where workers elsewhere reach it.
+        tft_beam.Context(temp_dir=f"{folder}/analysis", passthrough_keys=set(passing(spec))),
         running as root,
     ):
         parsed = root | beam.Create(list(sources)) | beam.ParDo(_Ingest(spec, folder)).with_outputs("train", "all")

@@ -181,7 +181,8 @@ def _connected(emulator: str | None) -> tuple[Any, str | None]:
     import grpc
     from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
-    return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=grpc.insecure_channel(emulator))), None
+    channel = grpc.insecure_channel(emulator, [("grpc.max_receive_message_length", -1)])
+    return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel)), None
 
 
 def _credentials() -> tuple[Any, str | None]:
