@@ -46,11 +46,13 @@ def test_a_row_that_is_rejected_has_its_place(succeeds, tmp_path):
     assert "old" in table.column("rejected")[1].as_py()
 
 
-def test_a_job_on_beam_writes_a_folder(succeeds, tmp_path):
+def test_a_job_on_beam_writes_a_folder(tfloom, succeeds, tmp_path, caplog):
     """What it says of the rows, and what lies there."""
     data, out = tmp_path / "rows.csv", tmp_path / "scores"
     data.write_text("id,home town,age-now\n7,Oslo,20\n8,Oslo,old\n9,Paris,\n")
-    *told, written = succeeds("predict", "export", data, "-o", out, "--key", "id", "--runner", "FnApiRunner")
+    said = tfloom("predict", "export", data, "-o", out, "--key", "id", "--runner", "FnApiRunner")
+    assert (said.code, said.err, caplog.messages) == (0, "", []), said
+    *told, written = said.lines
     assert told == ["rows: 3 in, 2 out, 1 rejected", "rejected: 1 x age-now: 'old' is no float32"]
     assert re.fullmatch(rf"written: {out} in \d+ s", written)
     (shard,) = (out / "predictions").iterdir()

@@ -7,6 +7,7 @@ name that the data gives it, so that a bundle that runs twice writes the same fi
 from __future__ import annotations
 
 import contextlib
+import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 import tensorflow as tf
+from apache_beam.ml.inference import base
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from tfloom.feature_specs.directories import ORIGIN, key_feature
@@ -29,6 +31,9 @@ Model = Callable[[pa.RecordBatch], Mapping[str, pa.Array]]
 """Parsed rows of its inputs -> its predictions by name, a value a row."""
 
 READ, INGEST, PREDICT, WRITE = "Read", "Ingest", "Predict", "Write"
+
+# Where there is no PyTorch Beam takes it that there is no such module, and warns that memory cannot be measured.
+base.resource = resource
 
 _FOLDERS = ("predictions", "accounts", "rejected", "parsed")
 
