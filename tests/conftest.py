@@ -82,6 +82,19 @@ def trained(tmp_path_factory):
     return Trained(rows, folder)
 
 
+@pytest.fixture
+def bigquery(monkeypatch):
+    """A BigQuery of our own."""
+    from tests.pipeline.bigquery_fake import BigQuery, serving
+
+    fake = BigQuery()
+    with serving(fake) as (host, url):
+        monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", host)
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", url)
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
+        yield fake
+
+
 @pytest.fixture(scope="session")
 def _cloud_storage():
     program = [sys.executable, "-m", "tests.gcs_fake"]

@@ -1,5 +1,6 @@
 """The whole way in Cloud Storage: from gs:// to gs://, as on this machine."""
 
+import dataclasses
 import gzip
 import json
 import os
@@ -20,7 +21,7 @@ from tests.pipeline.test_tfrecord import example
 from tests.pipeline.test_tfrecord import written as written_records
 from tests.trainers.test_keras_trainer import assert_same
 from tfloom.feature_specs import storage
-from tfloom.feature_specs.directories import ModelDirectory, TransformOutput
+from tfloom.feature_specs.directories import ORIGIN, ModelDirectory, TransformOutput
 from tfloom.feature_specs.errors import ArtefactError, DataError, SpecError
 from tfloom.pipeline.progress import about
 from tfloom.pipeline.sources import find, schema
@@ -244,6 +245,34 @@ def test_workers_elsewhere_write_beside_the_output(here, bucket, tmp_path):
     assert made.report["rows"] == TransformOutput.open(here / "transformed").report["rows"]
     assert [Path(path).name for path in made.examples("train")] == ["train-00000-00000.tfrecord.gz"]
     assert storage.folders(bucket) == ["out"]
+
+
+def test_a_job_that_scores_from_there_to_there(trained, bucket, tmp_path):
+    """Workers load the export from there, and write beside the output; predictions do not come here."""
+    for name, content in files(trained.export.path).items():
+        (tmp_path / "one").write_bytes(content)
+        uploaded(tmp_path / "one", f"{bucket}/export/1/{name}")
+    pq.write_table(flights(), tmp_path / "flights.parquet")
+    data = uploaded(tmp_path / "flights.parquet", f"{bucket}/flights.parquet")
+    from tfloom.pipeline.engines import inference
+
+    scored = inference.run
+
+    def run(job, sources, running):
+        assert job.folder.startswith(f"{bucket}/.scores.")
+        scored(dataclasses.replace(job, folder=str(tmp_path / "elsewhere")), sources, running)
+        for name in files(tmp_path / "elsewhere"):
+            if not name.startswith("parsed/"):  # which TensorFlow's own file system clears away, and it knows no fake
+                uploaded(tmp_path / "elsewhere" / name, f"{job.folder}/{name}")
+
+    with mock.patch.object(inference, "run", run):
+        told = tfloom.score(f"{bucket}/export", data, f"{bucket}/scores", ["--runner=FnApiRunner"], key=["carrier"])
+    assert told["rows"] == {"in": 120, "out": 120, "rejected": 0}
+    written = objects(f"{bucket}/scores")
+    (shard,) = [name for name in written if name.startswith("predictions/")]
+    assert {"report.json", shard} == set(written)
+    there = pq.read_table(pa.BufferReader(written[shard])).drop_columns([ORIGIN])
+    assert there.equals(tfloom.predict(trained.export, flights(), key=["carrier"]))
 
 
 @pytest.mark.parametrize("open_", [TransformOutput.open, ModelDirectory.open])

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         predict,
         preprocess,
         report,
+        score,
         serve,
         train,
         transform,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check", "convert", "convert_estimator", "dataset", "estimator_spec", "evaluate", "export", "infer", "keras_inputs",
-    "load_spec", "plan", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
+    "load_spec", "plan", "predict", "preprocess", "report", "score", "serve", "train", "transform", "verify",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -44,7 +45,7 @@ Path_ = str | Path
 
 __all__ = [
     "check", "convert", "convert_estimator", "dataset", "estimator_spec", "evaluate", "export", "infer", "keras_inputs",
-    "load_spec", "plan", "predict", "preprocess", "report", "serve", "train", "transform", "verify",
+    "load_spec", "plan", "predict", "preprocess", "report", "score", "serve", "train", "transform", "verify",
 ]  # fmt: skip
 
 
@@ -396,7 +397,7 @@ def predict(
     from tfloom.serving import predict as serving
 
     if out is not None:
-        serving.has_a_format(Path(out))
+        serving.has_a_format(out)
     directory = _exported(export)
     run = serving.predictor(directory.path)
     tables, left = [], rows
@@ -414,6 +415,42 @@ def predict(
     if out is not None:
         serving.write(table, Path(out))
     return table
+
+
+def score(
+    export: ExportDirectory | Path_,
+    data: Data,
+    out: Path_,
+    beam_options: Sequence[str],
+    *,
+    key: Sequence[str] | None = None,
+    overwrite: bool = False,
+    report: Callable[[str, int, int | None], None] | None = None,
+    interrupted: Callable[[Job], bool] | None = None,
+) -> dict[str, Any]:
+    """`predict` for tables of any size, by a job on a Beam runner: the same values, bit for bit.
+
+    Args:
+      out: a folder, whole or absent: `predictions/`, a Parquet file for each run of rows of a source, with the key, the
+        predictions and the origin of each row; `rejected/`, the rows that cannot be scored, with place and reason.
+        Or a table of BigQuery, bq://project.dataset.table, and one with `_rejected` behind its name for these.
+      beam_options: Beam's pipeline options, such as `--runner`.
+      key: columns of `data` to put before the predictions; left out, those of the spec's key that `data` has.
+      report: called with (phase, rows done, rows in all) as rows are done.
+      interrupted: asked at Ctrl-C whether to cancel a job that would go on elsewhere; left out, it goes on.
+
+    Returns:
+      The report: rows in, out and rejected, `reasons` and `sources`.
+
+    Raises:
+      SpecError, DataError, ArtefactError: in three parts; then nothing is written.
+    """
+    from tfloom.pipeline.score import score as run
+
+    directory = _exported(export)
+    load = functools.partial(_model, storage.named(directory.path.absolute()))
+    return run(directory.spec, load, data, out, beam_options, key=key, overwrite=overwrite, report=report,
+               interrupted=interrupted)  # fmt: skip
 
 
 def serve(
@@ -505,6 +542,14 @@ def _transformed(transformed: TransformOutput | Path_) -> TransformOutput:
 
 def _exported(export: ExportDirectory | Path_) -> ExportDirectory:
     return export if isinstance(export, ExportDirectory) else ExportDirectory.open(export)
+
+
+def _model(version: str) -> Callable[[pa.RecordBatch], Mapping[str, pa.Array]]:
+    """What predicts with an export, on a worker, which brings it there where it is in Cloud Storage."""
+    from tfloom.serving import predict as serving
+
+    predict = serving.predictor(ExportDirectory.open(version).path)
+    return lambda rows: serving.columns_of(predict(rows))
 
 
 def _train_spec(given: TrainSpec | Path_ | Mapping[str, Any] | None) -> TrainSpec:

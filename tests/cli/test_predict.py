@@ -1,5 +1,7 @@
 """`tfloom predict` scores raw rows, shows the first and writes all of them."""
 
+import re
+
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -44,13 +46,46 @@ def test_a_row_that_is_rejected_has_its_place(succeeds, tmp_path):
     assert "old" in table.column("rejected")[1].as_py()
 
 
+def test_a_job_on_beam_writes_a_folder(tfloom, succeeds, tmp_path, caplog):
+    """What it says of the rows, and what lies there."""
+    data, out = tmp_path / "rows.csv", tmp_path / "scores"
+    data.write_text("id,home town,age-now\n7,Oslo,20\n8,Oslo,old\n9,Paris,\n")
+    said = tfloom("predict", "export", data, "-o", out, "--key", "id", "--runner", "FnApiRunner")
+    assert (said.code, said.err, caplog.messages) == (0, "", []), said
+    *told, written = said.lines
+    assert told == ["rows: 3 in, 2 out, 1 rejected", "rejected: 1 x age-now: 'old' is no float32"]
+    assert re.fullmatch(rf"written: {out} in \d+ s", written)
+    (shard,) = (out / "predictions").iterdir()
+    table = pq.read_table(shard)
+    assert table.column_names == ["id", *NAMES, "__origin__"]
+    assert table.column("id").to_pylist() == ["7", "9"]
+    succeeds("predict", "export", data, "-o", out, "--overwrite", "--runner=FnApiRunner")
+    assert pq.read_table(shard).column_names == [*NAMES, "__origin__"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "what", "expected", "received"),
     [
         (["export", "people.csv", "--key", "idd"], "people.csv: has no column 'idd'",
          "'id', or another of: age-now, fold, home town, id, income", "'idd'"),
         (["export", "people.csv", "-o", "scores.xlsx"], "scores.xlsx: is of no format that can be written",
-         "a name that ends in .parquet or .csv", "'.xlsx'"),
+         "a name that ends in .parquet or .csv; a folder or a table takes a --runner", "'.xlsx'"),
+        (["export", "people.csv", "-o", "bq://p.shop.scores"],
+         "bq://p.shop.scores: is of no format that can be written",
+         "a name that ends in .parquet or .csv; a folder or a table takes a --runner", "'.scores'"),
+        (["export", "people.csv", "--runner=FnApiRunner"],
+         "--output: is missing, and a job on Beam writes its predictions there",
+         "a new folder, or bq://project.dataset.table", "no --output"),
+        (["export", "people.csv", "-o", "scores", "--rows=3", "--runner=FnApiRunner"],
+         "--rows: is not for a job on Beam, which scores all rows", "no --rows", "--rows 3"),
+        (["export", "people.csv", "-o", "transformed", "--runner=FnApiRunner"],
+         "transformed: is there already", "a new path, or --overwrite", "transformed"),
+        (["export", "people.csv", "-o", "bq://p.shop.scores", "--runner=FnApiRunner", "--temp_location=tmp"],
+         "--temp_location: is where BigQuery loads a table from", "gs://BUCKET/FOLDER", "tmp"),
+        (["export", "people.csv", "-o", "bq://shop.scores", "--runner=FnApiRunner", "--temp_location=gs://b/tmp"],
+         "bq://shop.scores: is the name of no table",
+         "bq://project.dataset.table; for a view, a wildcard or a partition a .sql file with a query of it",
+         "shop.scores"),
         (["export", "nothing.csv"], "nothing.csv: there is no such file",
          "a CSV, Parquet, JSON lines or TFRecord file, or a glob of them", "nothing"),
         (["nothing", "people.csv"], "nothing: there is no such folder",
@@ -61,6 +96,14 @@ def test_a_row_that_is_rejected_has_its_place(succeeds, tmp_path):
 )  # fmt: skip
 def test_what_cannot_be_predicted(refused, arguments, what, expected, received):
     assert refused("predict", *arguments) == (what, expected, received)
+
+
+def test_an_option_that_nobody_has(refused):
+    what, expected, received = refused(
+        "predict", "export", "people.csv", "-o", "scores", "--runner=x", "--num_worker=3"
+    )
+    assert (what, received) == ("--num_worker: there is no such option", "--num_worker=3")
+    assert expected.startswith("'--num_workers', or another of: ")
 
 
 def test_data_that_lacks_a_column_leaves_no_file(refused, write, tmp_path):

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tfloom import api
-from tfloom.cli.preprocess import BAR, ask, report_to
+from tfloom.cli._job import BAR, ask, report_to
 from tfloom.feature_specs.directories import TransformOutput
 
 
@@ -43,7 +43,7 @@ def test_a_bar_for_each_phase():
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, color_system=None, width=100)
     with Progress(*BAR, console=console) as progress:
-        report = report_to(progress)
+        report = report_to(progress, "preprocessing")
         report("reading", 0, None)
         report("reading", 60_000, None)
         progress.refresh()

@@ -1,30 +1,36 @@
 """BigQuery on this machine: the Storage Read API over gRPC, and as much of the REST API as a query needs."""
 
 import contextlib
+import glob
 import itertools
 import json
+import re
 import threading
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import pyarrow as pa
+import pyarrow.parquet as pq
 from google.cloud.bigquery_storage_v1 import types
 
 SERVICE = "google.cloud.bigquery.storage.v1.BigQueryRead"
 NAMED = "projects/{}/datasets/{}/tables/{}"
+TABLE = re.compile(r"/bigquery/v2/projects/([^/]+)/datasets/([^/]+)/tables/([^/]+)")
 
 
 class BigQuery:
     """tables: by the Read API's name. queries: by SQL, the name of the table of what they give.
 
     streams: how many a session has. message_rows: how many rows a message has. breaks: at how many rows a stream breaks
-    off, once. sessions, reads: what was asked for, reads as (number of the stream, offset).
+    off, once. sessions, reads: what was asked for, reads as (number of the stream, offset). loads: the configurations
+    of load jobs, whose files are of this machine.
     """
 
     def __init__(self):
         self.tables, self.queries = {}, {}
         self.denied, self.breaks = set(), set()
+        self.loads = []
         self.streams, self.message_rows = 1, 100
         self.sessions, self.reads = [], []
         self._made = {}
@@ -67,8 +73,37 @@ class BigQuery:
                 arrow_record_batch=types.ArrowRecordBatch(serialized_record_batch=rows.serialize().to_pybytes()),
             )
 
-    def queried(self, path, body):
+    def asked(self, method, path, body):
         """What the REST API answers, (status, JSON)."""
+        if table := TABLE.fullmatch(path.partition("?")[0]):
+            name = NAMED.format(*table.groups())
+            if name not in self.tables:
+                return 404, {"error": {"code": 404, "message": f"Not found: Table {name}"}}
+            if method == "DELETE":
+                del self.tables[name]
+            project, dataset, of = table.groups()
+            return 200, {"tableReference": {"projectId": project, "datasetId": dataset, "tableId": of}}
+        if body is not None and "load" in body.get("configuration", {}):
+            return self.loaded(body)
+        return self.queried(path, body)
+
+    def loaded(self, body):
+        load = body["configuration"]["load"]
+        to = load["destinationTable"]
+        name = NAMED.format(to["projectId"], to["datasetId"], to["tableId"])
+        done = {"state": "DONE"}
+        if name in self.denied:
+            error = {"reason": "accessDenied", "message": "bigquery.tables.create denied"}
+            done |= {"errorResult": error, "errors": [error]}
+        else:
+            self.loads.append(load)
+            files = sorted(file for uri in load["sourceUris"] for file in glob.glob(uri))
+            self.tables[name] = pa.concat_tables(map(pq.read_table, files))
+        return 200, {"jobReference": body["jobReference"] | {"location": "eu"}, "status": done,
+                     "configuration": {"jobType": "LOAD", "load": load}}  # fmt: skip
+
+    def queried(self, path, body):
+        """What the REST API answers where it is a query."""
         job = {"projectId": "p", "jobId": "j", "location": "eu"}
         if body is not None:
             self.sql = body["configuration"]["query"]["query"].strip()
@@ -128,8 +163,10 @@ def serving(fake):
         def do_GET(self):
             self.answer(None)
 
+        do_DELETE = do_GET  # noqa: N815
+
         def answer(self, body):
-            status, told = fake.queried(self.path, body)
+            status, told = fake.asked(self.command, self.path, body)
             content = json.dumps(told).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -12,7 +12,7 @@ import yaml
 
 import tfloom
 from tests.conftest import FLIGHTS, flights
-from tests.pipeline.bigquery_fake import NAMED, BigQuery, serving
+from tests.pipeline.bigquery_fake import NAMED
 from tests.pipeline.reading import rows
 from tfloom.feature_specs.errors import DataError
 from tfloom.feature_specs.spec import FeatureSpec
@@ -21,16 +21,6 @@ from tfloom.pipeline.progress import about
 from tfloom.pipeline.sources import chunks, find, schema
 
 TABLE = "bq://my-project.shop.orders"
-
-
-@pytest.fixture
-def bigquery(monkeypatch):
-    fake = BigQuery()
-    with serving(fake) as (host, url):
-        monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", host)
-        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", url)
-        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
-        yield fake
 
 
 def numbered(count):

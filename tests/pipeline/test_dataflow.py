@@ -18,15 +18,17 @@ from types import SimpleNamespace
 
 import apache_beam as beam
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.dataflow import dataflow_runner
 
+import tfloom
 from tests.cli.conftest import run
 from tests.conftest import FLIGHTS, flights
 from tests.pipeline import dataflow_service
 from tests.pipeline.test_engines import files
-from tfloom.feature_specs.directories import TransformOutput
+from tfloom.feature_specs.directories import ORIGIN, TransformOutput
 from tfloom.feature_specs.errors import DataError, JobError, SpecError
 from tfloom.feature_specs.spec import load_spec
 from tfloom.pipeline.engines import beam_job, beam_template
@@ -121,6 +123,23 @@ def test_the_pipeline(ran):
         for one in pipeline.components.environments.values()
     }
     assert images == {IMAGE}
+
+
+def test_scoring(service, folder, trained):
+    """The same command predicts: what this machine predicts, and its steps have names for people."""
+    dataflow, options = service
+    options = [*options, f"--sdk_container_image={IMAGE}", "--sdk_location=container"]
+    with contextlib.chdir(folder):
+        said = run("predict", trained.export.path, "flights.csv", "-o", "scores", "--key", "carrier", *options)
+        expected = tfloom.predict(trained.export, "flights.csv", key=["carrier"])
+    assert said.lines[0] == "rows: 120 in, 120 out, 0 rejected", said
+    assert said.err.splitlines()[0] == f"job: {URL}"
+    (shard,) = (folder / "scores/predictions").iterdir()
+    assert pq.read_table(shard).drop_columns([ORIGIN]).equals(expected)
+    transforms = dataflow.pipelines[-1].components.transforms
+    (root,) = dataflow.pipelines[-1].root_transform_ids
+    steps = [transforms[step].unique_name for step in transforms[root].subtransforms]
+    assert steps == ["Read", "Ingest", "Spread", "Read chunk", "Predict", "Write"]
 
 
 def test_a_flex_template(service, folder):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.csv as pa_csv
 import pytest
 
+import tfloom
 from tests.conftest import FLIGHTS, flights
 from tests.pipeline.test_engines import files
 from tests.test_packaging import install, run
@@ -93,9 +94,9 @@ def local(folder):
         return files(preprocess(load_spec("flights.yaml"), {None: "flights.csv"}, "local"))
 
 
-def begun(folder, *options):
+def begun(folder, *options, command="preprocess"):
     program = "import sys, tfloom.cli; sys.argv[0] = 'tfloom'; tfloom.cli.main()"
-    return subprocess.Popen([sys.executable, "-c", program, "preprocess", *options], cwd=folder,
+    return subprocess.Popen([sys.executable, "-c", program, command, *map(str, options)], cwd=folder,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
@@ -141,6 +142,23 @@ def test_workers_in_an_environment_of_what_beam_stages(prism, copied, folder, lo
         _, err = command.communicate()
     assert command.returncode == 0, err
     assert files(TransformOutput.open(folder / "staged")) == local
+
+
+def test_scoring_by_workers_in_processes_of_their_own(prism, pool, folder, trained):
+    """Each loads the model, of which it knows where it lies."""
+    data = ["flights.csv", "more.csv"]
+    pa_csv.write_csv(flights().slice(0, 50), folder / "more.csv")
+    arguments = [trained.export.path, *data, "-o", "scored", "--key", "carrier", *external(prism, pool[1])]
+    command = begun(folder, *arguments, command="predict")
+    out, err = command.communicate()
+    assert command.returncode == 0, err
+    assert "rows: 170 in, 170 out, 0 rejected" in out
+    with contextlib.chdir(folder):
+        tfloom.score(trained.export, data, "here", ["--runner=FnApiRunner"], key=["carrier"])
+    there, here = ({file.relative_to(of).as_posix(): file.read_bytes() for file in of.rglob("*.*")}
+                   for of in (folder / "scored", folder / "here"))  # fmt: skip
+    assert there == here
+    assert len(there) == 3
 
 
 def test_a_worker_dies(prism, pool, folder):

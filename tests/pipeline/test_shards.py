@@ -13,7 +13,7 @@ from tfloom.feature_specs.directories import ORIGIN, TransformOutput
 from tfloom.feature_specs.errors import ArtefactError
 from tfloom.pipeline import shards
 from tfloom.pipeline.ingest import Ingested
-from tfloom.pipeline.shards import PLACE, collect, place, write_account, write_examples
+from tfloom.pipeline.shards import PLACE, collect, place, write_account, write_examples, write_sample
 from tfloom.pipeline.sources import Chunk, Source
 
 
@@ -31,6 +31,11 @@ def ingested(of, splits, rejected=()):
     return Ingested(
         pa.RecordBatch.from_pydict(rows), np.arange(count), np.array(splits, np.int8), tuple(rejected), Counter(account)
     )
+
+
+def left(of, done, folder):
+    write_account(of, done, str(folder))
+    write_sample(of, done, str(folder))
 
 
 @pytest.fixture
@@ -93,9 +98,9 @@ def test_a_retried_shard_is_the_same_bytes_under_the_same_name(folder):
 def test_the_accounts_of_all_chunks_are_summed(folder):
     rejected = {"origin": "0.csv:9", "line": None, "reason": "ü", "row": {"x": "?"}}
     first, second, other = chunk(0, 0), chunk(0, 1), chunk(1, 0)
-    write_account(first, ingested(first, [0, 0, 1, 2], [rejected]), str(folder))
-    write_account(second, ingested(second, []), str(folder))
-    write_account(other, ingested(other, [0, 2]), str(folder))
+    left(first, ingested(first, [0, 0, 1, 2], [rejected]), folder)
+    left(second, ingested(second, []), folder)
+    left(other, ingested(other, [0, 2]), folder)
     report = collect(folder, [first.source, other.source])
     assert report["rows"] == {"in": 7, "out": 6, "filtered": 0, "unlabelled": 0, "rejected": 1}
     assert report["splits"] == {"train": 3, "eval": 1, "test": 2}
@@ -111,7 +116,7 @@ def sampled(folder, chunks):
     folder.mkdir()
     (folder / "accounts").mkdir()
     for one, done in chunks:
-        write_account(one, done, str(folder))
+        left(one, done, folder)
     collect(folder, [])
     return [(row[ORIGIN][0], row["__split__"]) for row in pq.read_table(folder / "stats/sample.parquet").to_pylist()]
 
@@ -131,6 +136,6 @@ def test_the_sample_is_the_same_however_rows_are_cut_into_chunks(tmp_path, monke
 
 
 def test_an_account_without_rows_makes_no_sample(folder):
-    write_account(chunk(), ingested(chunk(), []), str(folder))
+    left(chunk(), ingested(chunk(), []), folder)
     assert collect(folder, [])["rows"]["in"] == 0
     assert not list((folder / "stats").iterdir())

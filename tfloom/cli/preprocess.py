@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tfloom.cli._beam import BeamCommand
-from tfloom.cli._console import console, counts, progress_console, tensorflow
+from tfloom.cli._console import console, counts, tensorflow
 from tfloom.cli._data import DataArgument, Eval, Test, Train, by_split
+from tfloom.cli._job import watched
 from tfloom.feature_specs import storage
 from tfloom.feature_specs.directories import Form
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec, load_spec
 
-if TYPE_CHECKING:
-    from tfloom.pipeline.engines.beam_job import Job
-
 CLASS = BeamCommand
-
-BAR = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
 
 _UNITS = {"MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6, "GB": 10**9}
 
@@ -69,16 +63,12 @@ def command(
         console.print(f"staged: {location}; the job publishes {out} itself")
         return
     began = time.perf_counter()
-    _say_what_a_job_does()
-    quiet = not progress_console.is_terminal
-    with Progress(*BAR, console=progress_console, transient=True, disable=quiet) as progress:
-        told, interrupted = report_to(progress), None if quiet else ask(progress)
+    with watched("preprocessing") as watching:
         with tensorflow():
             from tfloom import api
         output = api.preprocess(
             read, named, out, overwrite=overwrite, max_rejected=max_rejected, examples=examples, threads=threads,
-            memory_limit=limit, beam_options=context.args, report=told,
-            interrupted=interrupted,
+            memory_limit=limit, beam_options=context.args, **watching,
         )  # fmt: skip
     report = output.report
     console.print("rows: " + counts(report["rows"].items()))
@@ -114,53 +104,6 @@ def _show(spec: FeatureSpec, data: Any, options: Sequence[str]) -> None:
     console.print(f"shuffle: about {plan.shuffled / 1e6:,.2f} MB a million rows, in {passes}; by the first "
                   f"{plan.rows:,} training rows")  # fmt: skip
     console.print("nothing was started")
-
-
-def _say_what_a_job_does() -> None:
-    """On stderr, where a log keeps it: the page of a job, and its states."""
-    log = logging.getLogger("tfloom.pipeline.engines.beam_job")
-    log.setLevel(logging.INFO)
-    if not log.handlers:
-        log.addHandler(_Said())
-        log.propagate = False
-
-
-class _Said(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        progress_console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
-
-
-def report_to(progress: Progress) -> Callable[[str, int, int | None], None]:
-    """A bar for each phase, and one before the first that says only that something is done."""
-    bars = {"": progress.add_task("preprocessing", total=None, rows="")}
-    began, before = 0.0, 0
-
-    def report(phase: str, done: int, total: int | None) -> None:
-        nonlocal began, before
-        if phase not in bars:
-            *_, last = bars.values()
-            progress.update(last, visible=False)
-            bars[phase] = progress.add_task(phase, total=total, rows="")
-            began, before = time.perf_counter(), done
-        rate = (done - before) / max(time.perf_counter() - began, 1e-3)
-        progress.update(bars[phase], completed=done, total=total, rows=f"{done:,} rows, {rate:,.0f} rows/s")
-
-    return report
-
-
-def ask(progress: Progress) -> Callable[[Job], bool]:
-    """At Ctrl-C: whether to cancel a job that would go on elsewhere."""
-
-    def cancel(job: Job) -> bool:
-        progress.stop()
-        console = progress.console
-        answer = console.input(
-            f"cancel the job {job.name}? [y/N] (no: watch it further; Ctrl-C: leave it alone) ", markup=False
-        )
-        progress.start()
-        return answer.strip().lower() in ("y", "yes")
-
-    return cancel
 
 
 def _bytes(size: str) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import json
 import logging
 import os
 import shutil
 import tempfile
 import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +25,10 @@ from tfloom.feature_specs.directories import (
 from tfloom.feature_specs.errors import DataError, SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.staging import publish
+from tfloom.pipeline import accounts
 from tfloom.pipeline.progress import Report, about
 from tfloom.pipeline.resolve import resolve
-from tfloom.pipeline.sources import FORMATS, Data, Source, find
+from tfloom.pipeline.sources import Data, Source, absolute, find
 
 if TYPE_CHECKING:
     from tfloom.pipeline.engines.beam_job import Job
@@ -82,7 +80,7 @@ def preprocess(
         threads = threads or os.cpu_count() or 1
         spec = resolve(spec, sources, threads)
         counts = _run(spec, sources, staging, examples, threads, memory_limit, beam_options, report, interrupted)
-        _compare(counts, finish(spec, sources, staging, Path(out), max_rejected))
+        accounts.compare(counts, finish(spec, sources, staging, Path(out), max_rejected))
     return TransformOutput.open(out)
 
 
@@ -110,7 +108,7 @@ def template(
     absent(out, overwrite)
     folder = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.launched")
     with tempfile.TemporaryDirectory() as none_in_memory:
-        sources = [_absolute(source) for source in find(data, Path(none_in_memory), columns=spec.columns_read)]
+        sources = [absolute(source) for source in find(data, Path(none_in_memory), columns=spec.columns_read)]
     spec = resolve(spec, sources)
     at, to = storage.named(folder), storage.named(out)
     last = functools.partial(_finish_and_publish, spec, sources, at, to, max_rejected)
@@ -141,7 +139,8 @@ def finish(
       DataError: where too many rows are rejected. SpecError: where none is left to train on.
     """
     made = _report(spec, sources, staging)
-    _place(sources, staging / "rejected")
+    accounts.check(made["rows"])
+    accounts.place(sources, staging / "rejected")
     _check(made, staging, out, max_rejected)
     shutil.rmtree(staging / "memory", ignore_errors=True)
     shutil.rmtree(staging / "accounts")
@@ -200,27 +199,11 @@ def _on_beam(
 
     folder = storage.named(staging.absolute())
     run = beam_job.Run(options or ["--runner=FnApiRunner"], report, about(sources), interrupted)
-    engine(spec, [_absolute(source) for source in sources], folder, examples, run.pipeline())
+    engine(spec, [absolute(source) for source in sources], folder, examples, run.pipeline())
     with stored(staging):
         beam.clear(folder)
         storage.gather(staging, but="examples/")
     return run.counts
-
-
-def _absolute(source: Source) -> Source:
-    """A worker may run in another folder than we do."""
-    return source if "://" in source.path else dataclasses.replace(source, path=os.path.abspath(source.path))
-
-
-def _compare(counts: Mapping[str, int], rows: Mapping[str, int]) -> None:
-    """Say where Beam's counters differ from the accounts, which count.
-
-    A bundle that was tried again is counted again, while its chunks' accounts are written over by the same.
-    """
-    differing = [f"{name} {counts.get(name, 0):,} ({n:,})" for name, n in rows.items() if counts.get(name, 0) != n]
-    if counts and differing:
-        _log.warning("rows: Beam counts %s; what the accounts of the chunks say, in brackets, is so, for Beam counts a "
-                     "bundle again that is tried again", ", ".join(differing))  # fmt: skip
 
 
 def _beside(out: str | Path) -> Path:
@@ -237,43 +220,11 @@ def _report(spec: FeatureSpec, sources: Sequence[Source], staging: Path) -> dict
     output = tft.TFTransformOutput(str(staging))
     vocabularies = {vocabulary for column in spec.columns if (vocabulary := column.learned_vocabulary())}
     buckets = spec.num_buckets({name: output.vocabulary_size_by_name(name) for name in vocabularies})
-    reasons: Counter[str] = Counter()
-    for file in (staging / "rejected").glob("*.jsonl"):
-        reasons.update(json.loads(line)["reason"] for line in file.read_text().splitlines())
-    return collect(staging, sources) | {"reasons": dict(reasons.most_common(20)), "num_buckets": buckets}
-
-
-def _place(sources: Sequence[Source], folder: Path) -> None:
-    """Give each rejected row its line or its offset, for which a file is read again where there are any."""
-    for source in sources:
-        of_format = FORMATS[source.format]
-        files = sorted(folder.glob(f"{source.index:05d}-*.jsonl"))
-        entries = {file: [json.loads(line) for line in file.read_text().splitlines()] for file in files}
-        rejected = [entry for of in entries.values() for entry in of]
-        for entry in rejected:
-            if entry["origin"] == source.label and entry["line"] is None:  # the one that ends the file
-                _log.warning("%s: %s", source.place, entry["reason"])
-        if not rejected or not hasattr(of_format, "places"):
-            continue
-        rows = {row for entry in rejected if (row := _row(entry, source)) is not None}
-        of_rows, of_records = of_format.places(source.path, rows, {entry["line"] for entry in rejected} - {None})
-        for file, of in entries.items():
-            for entry in of:
-                if (row := _row(entry, source)) is not None:
-                    entry[of_format.PLACE] = of_rows[row]
-                elif entry["line"] is not None:
-                    entry["line"] = of_records[entry["line"]]
-            file.write_text("".join(json.dumps(entry) + "\n" for entry in of))
-
-
-def _row(entry: Mapping[str, Any], source: Source) -> int | None:
-    return None if entry["origin"] == source.label else int(entry["origin"].rpartition(":")[2])
+    return collect(staging, sources) | {"reasons": accounts.reasons(staging), "num_buckets": buckets}
 
 
 def _check(report: Mapping[str, Any], staging: Path, out: Path, max_rejected: float) -> None:
     rows = report["rows"]
-    if rows["in"] != rows["out"] + rows["filtered"] + rows["unlabelled"] + rows["rejected"]:
-        raise AssertionError(f"rows are lost: {rows}")
     if rows["rejected"] > max_rejected * rows["in"]:
         kept = _beside(out)
         if (staging / "rejected").exists():  # not, where a worker tries again

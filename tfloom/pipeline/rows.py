@@ -40,6 +40,14 @@ def parsed(
     Raises:
       DataError: where a source lacks a column.
     """
+    wanted = read(spec, sources, labelled, keep)
+    for source in sources:
+        for chunk in chunks(source, wanted, spec.chunk_rows):
+            yield chunk, ingest(spec, chunk, labelled)
+
+
+def read(spec: FeatureSpec, sources: Sequence[Source], labelled: bool = True, keep: Sequence[str] = ()) -> list[str]:
+    """The columns that `parsed` reads of sources. Raises DataError where a source lacks one."""
     names = spec.data_names if labelled else spec.input_names
     check_columns(spec, sources, names)
     for source in sources:
@@ -49,10 +57,7 @@ def parsed(
                 raise DataError(
                     f"{source.place}: has no column {name!r}", expected=nearest(name, known), received=repr(name)
                 )
-    wanted = list(dict.fromkeys([*names, *keep]))
-    for source in sources:
-        for chunk in chunks(source, wanted, spec.chunk_rows):
-            yield chunk, ingest(spec, chunk, labelled)
+    return list(dict.fromkeys([*names, *keep]))
 
 
 def present(sources: Sequence[Source], names: Sequence[str]) -> tuple[str, ...]:

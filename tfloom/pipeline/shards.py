@@ -1,4 +1,5 @@
-"""What a chunk leaves behind: example shards, its account, its rejected rows and its share of the sample."""
+"""What a chunk leaves behind: shards of examples or of predictions, its account, its rejected rows, its share of the
+sample."""
 
 from __future__ import annotations
 
@@ -64,14 +65,19 @@ def write_examples(rows: pa.RecordBatch, folder: str, form: Form) -> None:
 
 
 def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
-    """Write what became of a chunk's rows, the rejected ones, and its share of the sample."""
+    """Write what became of a chunk's rows, and the rejected ones."""
     name = f"{chunk.source.index:05d}-{chunk.number:05d}"
     if done.rejected:
         lines = "".join(json.dumps(row) + "\n" for row in done.rejected)
         write_whole(f"{folder}/rejected/{name}.jsonl", lines.encode())
     splits = {split: int((done.splits == i).sum()) for i, split in enumerate(SPLITS)}
     write_whole(f"{folder}/accounts/{name}.json", json.dumps({"rows": done.account, "splits": splits}).encode())
+
+
+def write_sample(chunk: Chunk, done: Ingested, folder: str) -> None:
+    """Write a chunk's share of the sample."""
     if done.rows.num_rows:
+        name = f"{chunk.source.index:05d}-{chunk.number:05d}"
         ranks = _ranks(chunk.source.label, done.positions + chunk.first_row)
         count = min(SAMPLE_ROWS, len(ranks))
         chosen = np.sort(np.argpartition(ranks, count - 1)[:count])
@@ -83,6 +89,14 @@ def write_account(chunk: Chunk, done: Ingested, folder: str) -> None:
 
 def collect(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
     """Merge what the chunks wrote under `folder`: the account, and `stats/sample.parquet`."""
+    (folder / "stats").mkdir(exist_ok=True)
+    if (sample := _sample(sorted((folder / "accounts").glob("*.arrow")))) is not None:
+        pq.write_table(sample, folder / "stats" / "sample.parquet")
+    return summed(folder, sources)
+
+
+def summed(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
+    """The accounts that the chunks wrote under `folder` as one."""
     rows = dict.fromkeys(("in", "out", "filtered", "unlabelled", "rejected"), 0)
     splits = dict.fromkeys(SPLITS, 0)
     for file in sorted((folder / "accounts").glob("*.json")):
@@ -91,9 +105,6 @@ def collect(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
             rows[name] += n
         for name, n in account["splits"].items():
             splits[name] += n
-    (folder / "stats").mkdir(exist_ok=True)
-    if (sample := _sample(sorted((folder / "accounts").glob("*.arrow")))) is not None:
-        pq.write_table(sample, folder / "stats" / "sample.parquet")
     return {"rows": rows, "splits": splits, "sources": [{"label": s.label, "path": s.place} for s in sources]}
 
 
@@ -128,6 +139,15 @@ def _ipc(rows: pa.RecordBatch) -> bytes:
     with pa.ipc.new_file(sink, rows.schema) as writer:
         writer.write_batch(rows)
     return sink.getvalue().to_pybytes()
+
+
+def write_predictions(rows: pa.RecordBatch, folder: str) -> None:
+    """Write the predictions for a chunk as a shard: retried, the same bytes under the same name."""
+    one = int(rows.column(PLACE).flatten()[0].as_py())
+    file, number = one >> 28 & 0xFFFFFFF, one & 0xFFFFFFF
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_batches([rows.drop_columns([PLACE])]), sink, compression="zstd")
+    write_whole(f"{folder}/predictions/{file:05d}-{number:05d}.parquet", sink.getvalue().to_pybytes())
 
 
 def _parquet(rows: pa.RecordBatch) -> bytes:

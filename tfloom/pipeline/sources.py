@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -153,6 +154,11 @@ def chunks(source: Source, columns: Sequence[str] | None = None, at_most: int | 
             first_row += rows.num_rows
     except (OSError, pa.ArrowInvalid) as error:
         raise _unreadable(source.place, error) from error
+
+
+def absolute(source: Source) -> Source:
+    """A worker may run in another folder than we do."""
+    return source if "://" in source.path else dataclasses.replace(source, path=os.path.abspath(source.path))
 
 
 def _each_once(paths: Sequence[str]) -> None:

@@ -51,14 +51,19 @@ def scores(
     keys: of every row of the chunk. parsed: those not rejected, which stand at `positions` of it.
     """
     first = positions < count
-    told = predict(parsed.filter(pa.array(first)).drop_columns([ORIGIN]))
+    told = columns_of(predict(parsed.filter(pa.array(first)).drop_columns([ORIGIN])))
     places = np.full(count, -1, np.int64)
     places[positions[first]] = np.arange(int(first.sum()))
     indices = pa.array(places, mask=places < 0)
     columns = {name: keys.column(name).slice(0, count) for name in keys.schema.names}
-    columns |= {name: _column(value).take(indices) for name, value in told.items()}
+    columns |= {name: column.take(indices) for name, column in told.items()}
     columns["rejected"] = pa.array([reasons.get(row) for row in range(count)], pa.string())
     return pa.table(columns)
+
+
+def columns_of(predictions: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
+    """Predictions as columns: of values, or where there are several a row of lists of them."""
+    return {name: _column(value) for name, value in predictions.items()}
 
 
 def joined(tables: Sequence[pa.Table]) -> pa.Table:
@@ -80,11 +85,12 @@ def write(table: pa.Table, path: Path) -> None:
             pyarrow.csv.write_csv(pa.table(list(columns), table.schema.names), part)
 
 
-def has_a_format(path: Path) -> None:
+def has_a_format(path: str | Path) -> None:
     """Raises DataError where a file of this name could not be written."""
-    if path.suffix not in (".parquet", ".csv"):
-        raise DataError(f"{path}: is of no format that can be written", expected="a name that ends in .parquet or .csv",
-                        received=repr(path.suffix))  # fmt: skip
+    if Path(path).suffix not in (".parquet", ".csv"):
+        raise DataError(f"{path}: is of no format that can be written",
+                        expected="a name that ends in .parquet or .csv; a folder or a table takes a --runner",
+                        received=repr(Path(path).suffix))  # fmt: skip
 
 
 def _flat(column: pa.ChunkedArray) -> Any:

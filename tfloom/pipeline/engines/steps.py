@@ -22,7 +22,7 @@ from tfloom.pipeline import learning
 from tfloom.pipeline.engines.analysis import Graph, to_arrow
 from tfloom.pipeline.graph_inputs import adapter_config, passing
 from tfloom.pipeline.ingest import ingest
-from tfloom.pipeline.shards import PLACE, place, whole, write_account, write_examples, write_whole
+from tfloom.pipeline.shards import PLACE, place, whole, write_account, write_examples, write_sample, write_whole
 from tfloom.pipeline.sources import Chunk
 
 
@@ -38,9 +38,15 @@ def parse(spec: FeatureSpec, chunk: Chunk, folder: str) -> Parsed:
     """Ingest a chunk and write what became of it into `folder`: its account, the rejected rows, the parsed ones."""
     done = ingest(spec, chunk)
     write_account(chunk, done, folder)
+    write_sample(chunk, done, folder)
     if not done.rows.num_rows:
         return Parsed(None, 0, done.account)
     rows = learning.added(spec, done.rows.append_column(PLACE, place(done.splits, chunk)))
+    return Parsed(write_parsed(rows, chunk, folder), rows.num_rows, done.account)
+
+
+def write_parsed(rows: pa.RecordBatch, chunk: Chunk, folder: str) -> str:
+    """Write the parsed rows of a chunk for other steps; the path of the file."""
     path = f"{folder}/parsed/{chunk.source.index:05d}-{chunk.number:05d}.arrow"
     if _is_remote(path):
         sink = pa.BufferOutputStream()
@@ -49,7 +55,7 @@ def parse(spec: FeatureSpec, chunk: Chunk, folder: str) -> Parsed:
     else:
         with whole(path) as part, pa.OSFile(part, "wb") as file:
             _write(rows, file)
-    return Parsed(path, rows.num_rows, done.account)
+    return path
 
 
 def place_of(path: str) -> tuple[int, int]:

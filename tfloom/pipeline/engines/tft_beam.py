@@ -22,7 +22,7 @@ from tfloom.pipeline.engines import beam_job
 from tfloom.pipeline.graph_inputs import adapter_config, passing
 from tfloom.pipeline.ingest import ingest
 from tfloom.pipeline.preprocessing_fn import preprocessing_fn
-from tfloom.pipeline.shards import PLACE, place, write_account, write_examples
+from tfloom.pipeline.shards import PLACE, place, write_account, write_examples, write_sample
 from tfloom.pipeline.sources import Source, chunks
 
 
@@ -62,6 +62,7 @@ class _Ingest(beam.DoFn):
         for chunk in chunks(source, self.spec.columns_read, self.spec.chunk_rows):
             done = ingest(self.spec, chunk)
             write_account(chunk, done, self.folder)
+            write_sample(chunk, done, self.folder)
             beam_job.count(done.account)
             if done.rows.num_rows == 0:
                 continue

@@ -125,6 +125,12 @@ def _schema(session: Any) -> pa.Schema:
     return pa.schema(list(_flat_fields(_sent(session))))
 
 
+def table_id(path: str) -> str:
+    """project.dataset.table of bq://project.dataset.table. Raises DataError where it is the name of no table."""
+    _table(path)
+    return path.removeprefix(SCHEME)
+
+
 def _table(path: str) -> tuple[str, str]:
     """(project, table) as the Read API calls them."""
     read = _TABLE.fullmatch(path)
@@ -139,6 +145,16 @@ _QUERIED = "; for a view, a wildcard or a partition a .sql file with a query of 
 
 def _queried(path: str) -> tuple[str, str]:
     """(project, table) of what a query gives: a table without a name, which lives for a day."""
+    with client() as asked:
+        job = asked.query(storage.read(path).decode())
+        job.result(max_results=1)
+        if (found := job.destination) is None:
+            raise DataError(f"{path}: gives no rows", expected="one SELECT", received=str(job.statement_type))
+        return _table(f"{SCHEME}{found.project}.{found.dataset_id}.{found.table_id}")
+
+
+def client() -> Any:
+    """Of the REST API, by which queries and load jobs are asked for."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery
 
@@ -147,12 +163,7 @@ def _queried(path: str) -> tuple[str, str]:
         if os.environ.get("BIGQUERY_EMULATOR_HOST")
         else _credentials()
     )
-    with bigquery.Client(project=project, credentials=credentials) as client:
-        job = client.query(storage.read(path).decode())
-        job.result(max_results=1)
-        if (found := job.destination) is None:
-            raise DataError(f"{path}: gives no rows", expected="one SELECT", received=str(job.statement_type))
-        return _table(f"{SCHEME}{found.project}.{found.dataset_id}.{found.table_id}")
+    return bigquery.Client(project=project, credentials=credentials)
 
 
 def _client() -> tuple[Any, str | None]:
@@ -192,19 +203,20 @@ def _told(place: str) -> Iterator[None]:
     except GoogleAuthError as error:
         raise DataError(f"{place}: nobody is signed in to Google Cloud",
                         expected="`gcloud auth application-default login`, or GOOGLE_APPLICATION_CREDENTIALS",
-                        received=_line(error)) from error  # fmt: skip
+                        received=line(error)) from error  # fmt: skip
     except exceptions.NotFound as error:
         raise DataError(f"{place}: is not found", expected="a table that is there, in a session of the last 6 hours",
-                        received=_line(error)) from error  # fmt: skip
+                        received=line(error)) from error  # fmt: skip
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
         raise DataError(f"{place}: may not be read",
                         expected="the roles bigquery.readSessionUser of the project, bigquery.dataViewer of the table",
-                        received=_line(error)) from error  # fmt: skip
+                        received=line(error)) from error  # fmt: skip
     except exceptions.GoogleAPIError as error:
         expected = f"a table{_QUERIED}" if place.startswith(SCHEME) else "a SELECT that BigQuery runs"
-        raise DataError(f"{place}: cannot be read", expected=expected, received=_line(error)) from error
+        raise DataError(f"{place}: cannot be read", expected=expected, received=line(error)) from error
 
 
-def _line(error: Exception) -> str:
+def line(error: Exception) -> str:
+    """What the service says, in one line."""
     of_rest = [one["message"] for one in getattr(error, "errors", ()) if isinstance(one, dict)]
     return " ".join(str(of_rest[0] if of_rest else getattr(error, "message", error)).split())[:300]
