@@ -19,9 +19,9 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-import _prism
 from _record import Target, record
 from preprocess import SIZES, Job, child, files_of
+from preprocess_sides import prism
 
 RUNNERS = ("FnApiRunner", "PrismRunner")
 """Of Beam, by name. tf.Transform's side runs on the first."""
@@ -36,7 +36,7 @@ def main() -> None:
     )
     parser.add_argument("--runners", nargs="+", choices=RUNNERS, default=RUNNERS, help="the runners of Beam")
     given = parser.parse_args()
-    runners = [runner for runner in given.runners if runner != "PrismRunner" or _prism.program()]
+    runners = [runner for runner in given.runners if runner != "PrismRunner" or prism.program()]
     if len(runners) < len(given.runners):
         print("PrismRunner is left out: there is no Go to build Prism by")
     paths = files_of(given.rows)

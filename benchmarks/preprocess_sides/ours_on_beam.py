@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import _prism
-
 import tfloom
 import tfloom.pipeline.engines.beam  # what a run imports, so that its time is told as that of imports
 import tfloom.pipeline.preprocess
 
+from . import prism
 from .ours import SPEC
 
 
@@ -18,5 +17,5 @@ def run(data: Path, to: str, folder: Path, of: str) -> None:
     runner = to.removeprefix("tfrecord on ")
     options = [f"--runner={runner}"]
     if runner == "PrismRunner":
-        options.append(f"--prism_location={_prism.program()}")
+        options.append(f"--prism_location={prism.program()}")
     tfloom.preprocess(tfloom.load_spec(SPEC), data, folder, overwrite=True, beam_options=options)
