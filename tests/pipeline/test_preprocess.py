@@ -316,8 +316,7 @@ def test_data_in_memory_names_no_file_that_is_gone(tmp_path):
 @pytest.mark.slow
 def test_workers_of_their_own_make_the_same(output, data, tmp_path, monkeypatch):
     """The same job in other processes, by pipeline options: everything that crosses to them is picklable."""
-    runner = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-    options = [f"--runner={runner}", "--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+    options = ["--runner=FnApiRunner", "--direct_num_workers=2", "--direct_running_mode=multi_processing"]
     copies = [shutil.copy(data, tmp_path / name) for name in ("a.csv", "b.csv")]
     here = preprocess(SPEC, {None: copies}, tmp_path / "here", max_rejected=0.02)
     there = preprocess(SPEC, {None: copies}, tmp_path / "there", max_rejected=0.02, beam_options=options)
