@@ -55,7 +55,7 @@ class DataflowService:
             self.released.wait()
             if self.state == "JOB_STATE_RUNNING":
                 self.state = "JOB_STATE_DONE"
-        except Exception:
+        except Exception:  # whatever the job failed by, the service tells
             self.error, self.state = traceback.format_exc(), "JOB_STATE_FAILED"
 
     def metrics(self):
