@@ -45,9 +45,14 @@ class Image:
 
 @dataclass(frozen=True)
 class Clip:
-    """Moving pictures. values: float32 [B, T, H, W, C]."""
+    """Moving pictures.
+
+    values: float32 [B * views, T, H, W, C]. views: of a row, which lie together: parts of it that are judged apart, and
+    whose scores are averaged.
+    """
 
     values: Any
+    views: int = 1
 
 
 Feature = Dense | Categorical | Sequence | Image | Clip
