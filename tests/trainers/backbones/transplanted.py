@@ -1,7 +1,7 @@
 """Weights that a test and the reference implementation both draw, by the names and shapes that the reference has.
 
-The outputs of a reference are in the tests as numbers. PyTorch made them in float32: all of the state of the reference's
-module but `num_batches_tracked` from `drawn(name, shape)`, `eval()`, and `clips` as input, [B, T * C, H, W] as it takes.
+The outputs of a reference are in the tests as numbers. PyTorch made them in float32: all of the state of its module but
+`num_batches_tracked` from `drawn(name, shape)`, `eval()`, and `clips` as input, [B, T * C, H, W] as it takes it.
 """
 
 import re

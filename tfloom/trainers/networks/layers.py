@@ -67,8 +67,8 @@ class ConvNorm(keras.Layer):
 class TemporalConv(keras.Layer):
     """A convolution of 3 over time of each channel by itself: float32 [B * T, H, W, C] -> the same shape.
 
-    share: it starts as the shift of TSM, C / share channels from t + 1, as many from t - 1, the others as they are; None:
-    all as they are.
+    share: it starts as the shift of TSM, C / share channels from t + 1, as many from t - 1, the others as they are;
+    None: all as they are.
     """
 
     def __init__(self, frames: int, name: str, share: int | None = 8) -> None:
