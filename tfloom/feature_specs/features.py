@@ -45,9 +45,14 @@ class Image:
 
 @dataclass(frozen=True)
 class Clip:
-    """Moving pictures. values: float32 [B, T, H, W, C]."""
+    """Moving pictures.
+
+    values: float32 [B * views, T, H, W, C], the views of a row side by side. views: what is seen of a row, clips times
+    crops.
+    """
 
     values: Any
+    views: int = 1
 
 
 Feature = Dense | Categorical | Sequence | Image | Clip
