@@ -28,6 +28,7 @@ import typer
 from pydantic import BaseModel
 
 from tfloom.feature_specs import discovery, json_schema
+from tfloom.feature_specs.augmentation import Augmentation
 from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.inputs import Input
 from tfloom.feature_specs.labels import Label
@@ -36,7 +37,7 @@ from tfloom.feature_specs.split import ByColumn, ByHash, ByTime
 from tfloom.feature_specs.weight import Weight
 
 DOCS = Path(__file__).parent
-MODELS = {cls.__name__: cls for cls in (Input, Label, Weight, ByHash, ByColumn, ByTime)}
+MODELS = {cls.__name__: cls for cls in (Augmentation, Input, Label, Weight, ByHash, ByColumn, ByTime)}
 DISCRIMINATORS = ("kind", "by")
 # At the start of a line: a page that is shown as code, indented, is left alone.
 BLOCK = re.compile(

@@ -1,8 +1,10 @@
 """One small transform output for every test of the Keras trainer and what is around it."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 import tfloom
 from tfloom.feature_specs import FeatureSpec
@@ -51,3 +53,35 @@ def transformed_files(tmp_path_factory):
     for name, of in {"a": (0, 90), "b": (90, 180)}.items():
         pq.write_table(rows(*of), folder / f"{name}.parquet")
     return tfloom.preprocess(FeatureSpec.model_validate(SPEC), str(folder / "*.parquet"), folder / "transformed")
+
+
+PICTURES = {
+    "columns": [
+        {
+            "name": "photo",
+            "kind": "image",
+            "height": 6,
+            "width": 6,
+            "augmentation": {"crop": [0.4, 1.0], "flip": True, "brightness": 0.2, "contrast": 0.2},
+        },
+        {"name": "same", "kind": "image", "source": "photo", "height": 8, "width": 8, "scale": "none"},
+    ],
+    "labels": [{"name": "bright", "classes": 2, "missing": "keep"}],
+    "split": {"by": "column", "source": "part"},
+    "groups": {"image": ["photo"], "also": ["same"]},
+}
+
+
+@pytest.fixture(scope="session")
+def transformed_pictures(tmp_path_factory):
+    """48 pictures of noise, the first 36 of the split train; every tenth from the fourth has no label."""
+    rng, numbers = np.random.default_rng(4), range(48)
+    pixels = [rng.integers(0, 200, size=(8, 8, 3)) + i % 2 * 50 for i in numbers]
+    table = pa.table(
+        {
+            "photo": [tf.io.encode_png(one.astype(np.uint8)).numpy() for one in pixels],
+            "bright": [None if i % 10 == 4 else i % 2 for i in numbers],
+            "part": ["train" if i < 36 else "eval" for i in numbers],
+        }
+    )
+    return tfloom.preprocess(FeatureSpec.model_validate(PICTURES), table, tmp_path_factory.mktemp("pictures") / "made")

@@ -1,5 +1,7 @@
 """A transform output as batches: every row once, in an order that is a function of the seed and the epoch."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -87,6 +89,47 @@ def test_rows_without_a_label_are_left_out_where_it_is_read(transformed_files, l
     assert labels.tolist() == [1 if i % 2 else low for i in known]
     assert {len(value) for features, labels in data for value in features.values()} <= {len(y) for _, y in data}
     assert flat(numbers((one,) for one in inputs.batches(transformed_files, "train", 16))) == TRAIN
+
+
+def trained_on(output, order, **fields):
+    """Batches of (which row it is, by its pixels as they are; what a model is trained on; its label)."""
+    data = inputs.batches(output, "train", 8, output.spec.labels[0], order=order, **{"training": True} | fields)
+    return [
+        [
+            (same.numpy().tobytes(), photo.numpy().tobytes(), int(label))
+            for same, photo, label in zip(features["same"], features["photo"], labels, strict=True)
+        ]
+        for features, labels in data
+    ]
+
+
+def test_what_a_picture_becomes_is_a_function_of_the_seed_the_epoch_and_its_place(transformed_pictures):
+    orders = {order: trained_on(transformed_pictures, order) for order in [(0, 0), (0, 1), (1, 0)]}
+    assert orders == {order: trained_on(transformed_pictures, order) for order in orders}
+    for order, batches in orders.items():
+        assert trained_on(transformed_pictures, order, skip=2) == batches[2:]
+    drawn = [{same: photo for same, photo, _ in flat(batches)} for batches in orders.values()]
+    assert [len(one) for one in drawn] == [32] * 3  # four rows have no label
+    for one, other in itertools.combinations(drawn, 2):
+        assert one.keys() == other.keys()
+        assert [same for same in one if one[same] == other[same]] == []
+
+
+def test_what_is_evaluated_is_not_augmented(transformed_pictures):
+    label = transformed_pictures.spec.labels[0]
+    features, _ = next(iter(inputs.batches(transformed_pictures, "train", 8, label)))
+    assert {name: one.dtype for name, one in features.items()} == {"photo": tf.string, "same": tf.string}
+
+
+def test_what_a_model_is_trained_on_is_as_its_signature_says(transformed_pictures):
+    spec = transformed_pictures.spec
+    data = inputs.batches(transformed_pictures, "train", 8, spec.labels[0], training=True)
+    told = inputs.labelled_signature(spec, spec.labels[0], training=True)
+    for one in (told, data.element_spec):
+        assert {name: (spec.dtype, spec.shape[1:]) for name, spec in one[0].items()} == {
+            "photo": ("float32", (6, 6, 3)),
+            "same": ("float32", (8, 8, 3)),
+        }
 
 
 def test_every_row_says_where_it_came_from(transformed_files):

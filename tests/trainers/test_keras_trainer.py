@@ -112,6 +112,16 @@ def test_a_run_that_is_cut_off_between_its_two_checkpoints_goes_on(transformed_f
     assert [one.name for one in (model.path / "checkpoints").iterdir()] == ["best"]
 
 
+def test_a_run_over_augmented_pictures_that_is_cut_off_goes_on_to_the_same_weights(transformed_pictures, tmp_path):
+    """In the middle of the second epoch: 18 steps each, of two rows."""
+    spec = SPEC | {"label": "bright", "backbone": {"name": "cnn", "filters": [2]}, "checkpoint_steps": 5}
+    whole = tfloom.train(transformed_pictures, tmp_path / "whole", spec)
+    with pytest.raises(KeyboardInterrupt):
+        tfloom.train(transformed_pictures, tmp_path / "model", spec, report=cut_off_at(2, 18))
+    model = tfloom.train(transformed_pictures, tmp_path / "model", spec)
+    assert_same(model, whole)
+
+
 PROGRAM = """
 import json, os, signal, sys
 import tfloom

@@ -1,33 +1,28 @@
-"""What the kinds whose value is a clip have in common: which frames are kept, sampled and seen, and how."""
+"""What the kinds whose value is a clip have in common: which of its moments are kept, which are seen, and how."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import functools
 import os
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from tfloom.feature_specs.column import Batch, Column, Transformed, Values
+from tfloom.feature_specs.augmentation import Augmentation
+from tfloom.feature_specs.column import Augmented, Batch, Column, Transformed, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Clip
 from tfloom.feature_specs.inputs import Dtype
+from tfloom.feature_specs.pictures import Scale, fitted, scaled
 
-One = TypeVar("One")
 Size = Annotated[int, Field(ge=1, le=8192)]
 
 _CHUNK_ROWS = 64
-_CENTRE = 0.5
-
-_HOW = 7
-"""Numbers from 0 to 1 that say how a clip is seen: two of the size of a crop, two of its place, three for `augmented`.
-
-Before them stand those that say when: one of each segment, or of where a dense clip begins.
-"""
+_WHEN = 4
+"""Folded into a row's seed, beside the numbers that Augmentation takes."""
 
 
 class ClipColumn(Column):
@@ -36,24 +31,23 @@ class ClipColumn(Column):
     A moment of a clip is one frame of a video, or the flow from some frames to the next.
 
     content: `path`, a video file that preprocessing reads, of which `clip.mp4#t=2,4` is the part from 2 to 4 seconds;
-      `bytes`, the content of such a file; or `frames`, a list of JPEG or PNG pictures, as they are materialised.
+      `bytes`, the content of such a file; or `frames`, a list of JPEG or PNG pictures of one size, materialised as they
+      are.
     frames: the moments that the model sees, T.
     sampling: `segments`, one of each of T equally long runs of the clip, its middle one, while training any of them; or
       `dense`, T in a row, from the middle of the clip, while training from anywhere; a shorter clip begins again.
     stride: of dense sampling, every how many frames one is a moment.
-    height, width: of what the model sees, in pixels.
-    short_side: the picture is resized so that its shorter side has so many pixels, and height x width of its middle is
-      seen; left out, all of it is seen, stretched.
+    height, width: of what the model sees, in pixels, by bilinear resizing.
+    short_side: what the shorter side is resized to, in pixels, the proportions kept, before height x width is cut out
+      of the middle; left out, the picture is stretched, whatever its proportions were.
     kept_frames: how many moments of a clip are materialised, at most: of segments evenly spaced over the clip, of dense
       sampling those in its middle; left out, 4 times `frames`.
-    kept_side: how many pixels the shorter side of what is materialised has, at most; left out, short_side, or an eighth
-      more than is seen.
+    kept_side: how many pixels the shorter side of what is materialised has, at most; left out, short_side, or a seventh
+      more than the greater of height and width.
     quality: of the JPEGs that are materialised, 1 to 100.
-    crop_scales: while training, a part of the picture is seen whose sides are drawn from these shares of its shorter
-      side, no more than one step apart, and resized; empty, what is seen otherwise (Wang et al. 2016).
-    flip: whether half of all clips are mirrored, left to right, while training; not where left and right matter.
-    test_clips: in evaluation and serving, so many samples are taken of a clip, and their predictions averaged.
-    test_crops: the same of parts of the picture: 1, the middle, or 3 along its longer side.
+    test_clips: how many samples are taken of a clip in evaluation and serving, whose predictions are averaged.
+    test_crops: the same of parts of the picture: 1, its middle, or 3 along its longer side.
+    augmentation: random changes while a model is trained, the same for all frames of a clip.
     """
 
     accepts: ClassVar[tuple[Dtype, ...]] = ("bytes",)
@@ -71,21 +65,21 @@ class ClipColumn(Column):
     kept_frames: Annotated[int, Field(ge=1)] | None = None
     kept_side: Size | None = None
     quality: Annotated[int, Field(ge=1, le=100)] = 90
-    crop_scales: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (1.0, 0.875, 0.75, 0.66)
-    flip: bool = False
+    scale: Scale
     test_clips: Annotated[int, Field(ge=1)] = 1
     test_crops: Literal[1, 3] = 1
+    augmentation: Augmentation | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> ClipColumn:
         if self.short_side is not None and self.short_side < max(self.height, self.width):
-            raise ValueError("has a short_side that is less than its height or width")
+            raise ValueError(f"a short_side of at least {max(self.height, self.width)}, the picture's greater side")
         if self.test_crops > 1 and self.short_side is None:
-            raise ValueError("has test_crops without a short_side: the whole picture is seen")
+            raise ValueError("a short_side where there are test_crops: without it the whole picture is seen")
         if self.kept_frames is not None and self.kept_frames < self.frames:
-            raise ValueError("has kept_frames that are fewer than frames")
+            raise ValueError(f"kept_frames of at least {self.frames}, the frames that the model sees")
         if self.stride > 1 and self.sampling != "dense":
-            raise ValueError("has a stride, which is of dense sampling")
+            raise ValueError("dense sampling where there is a stride")
         return self
 
     # -- what it reads ------------------------------------------------------------------------------------------
@@ -96,9 +90,15 @@ class ClipColumn(Column):
             if self.inputs()[0] in other.inputs() and made != self._ingested():
                 raise SpecError(
                     f"columns.{self.name}: columns.{other.name} makes something else of {self.inputs()[0]!r}",
-                    expected="an input of its own, which `inputs` may say to be of the same `source`",
+                    expected="an input of its own, of which `inputs` may say the same `source`",
                     received=repr(self.inputs()[0]),
                 )
+
+    def _ingested(self) -> tuple[Any, ...]:
+        """What `ingest` depends on."""
+        if self.content == "frames":
+            return (self.content, self.pictures_a_moment)
+        return (self.kind, self.content, self.sampling, self.stride, self.kept, self.side, self.quality)
 
     def needs_value(self, name: str) -> bool:
         return True
@@ -109,71 +109,62 @@ class ClipColumn(Column):
     # -- ingest -----------------------------------------------------------------------------------------------------
 
     @property
-    def pictures_a_place(self) -> int:
-        """How many encoded pictures stand for one moment."""
-        return 1
-
-    @property
-    def channels(self) -> int:
-        """How many the model sees."""
-        raise NotImplementedError  # a kind says it
-
-    @property
-    def places_kept(self) -> int:
+    def kept(self) -> int:
         """How many moments of a clip are materialised, at most."""
         return self.kept_frames or 4 * self.frames
 
     @property
     def side(self) -> int:
-        """How long the shorter side of what is materialised may be, in pixels."""
-        return self.kept_side or max(self.short_side or 0, 8 * max(self.height, self.width) // 7)
+        """How many pixels the shorter side of what is materialised has, at most."""
+        return self.kept_side or self.short_side or 8 * max(self.height, self.width) // 7
 
-    def encoded(self, video: str | bytes) -> list[bytes]:
-        """The pictures that are kept of a video, each encoded. Raises OSError or ValueError with why it cannot be."""
-        raise NotImplementedError  # a kind says it
-
-    def kept(self, count: int) -> list[int]:
-        """Which of so many moments are kept: evenly spaced, or every stride-th from the middle of the clip."""
+    def moments(self, count: int) -> Sequence[int]:
+        """Which of so many moments are kept, rising."""
         if self.sampling == "dense":
-            of = (count - 1) // self.stride + 1
-            first = max(0, of - self.places_kept) // 2
-            return [self.stride * i for i in range(first, min(of, first + self.places_kept))]
-        if count <= self.places_kept:
-            return list(range(count))
-        return [int((i + 0.5) * count / self.places_kept) for i in range(self.places_kept)]
+            every = range(0, count, self.stride)
+            first = max(0, len(every) - self.kept) // 2
+            return every[first : first + self.kept]
+        return (
+            range(count) if count <= self.kept else [(2 * i + 1) * count // (2 * self.kept) for i in range(self.kept)]
+        )
+
+    def pictures(self, video: str | bytes) -> list[bytes]:
+        """What is kept of a video file, each picture encoded. Raises OSError or ValueError with why it cannot be."""
+        raise NotImplementedError  # a kind says it
 
     def ingest(self, values: pa.Array) -> tuple[pa.Array, Mapping[int, str]]:
         make: Callable[[Any], list[bytes]]
         if self.content == "frames":
             make = self._checked
-            values = values if pa.types.is_list(values.type) else pa.array([v and [v] for v in values.to_pylist()])
+            values = (
+                values if pa.types.is_list(values.type) else pa.array([one and [one] for one in values.to_pylist()])
+            )
         elif pa.types.is_list(values.type):
             raise SpecError(f"columns.{self.name}.content: {self.inputs()[0]!r} holds lists", expected="'frames'",
                             received=repr(self.content))  # fmt: skip
         else:
-            make = lambda video: self.encoded(video.decode() if self.content == "path" else video)
-        made = _pool().map(functools.partial(_tried, make), values.to_pylist())
-        rows, told = zip(*made, strict=True) if len(values) else ((), ())
-        reasons = {row: f"{self.inputs()[0]} is no clip: {why}" for row, why in enumerate(told) if why}
-        return pa.array(rows, pa.list_(pa.binary())), reasons
+            make = lambda video: self.pictures(video.decode() if self.content == "path" else video)
+        reasons: dict[int, str] = {}
+        clips: list[list[bytes] | None] = []
+        for row, made in enumerate(_pool().map(functools.partial(_tried, make), values.to_pylist())):
+            clips.append(made if isinstance(made, list) else None)
+            if isinstance(made, str):
+                reasons[row] = f"{self.inputs()[0]} is no clip: {made}"
+        return pa.array(clips, pa.list_(pa.binary())), reasons
 
     def _checked(self, pictures: list[bytes]) -> list[bytes]:
-        """Pictures that the model can decode. Raises ValueError."""
+        """The same pictures. Raises ValueError where the model could not decode them."""
         import tensorflow as tf
 
-        whole = len(pictures) and len(pictures) % self.pictures_a_place == 0
-        if not whole:
-            raise ValueError(f"{len(pictures)} pictures are no multiple of {self.pictures_a_place}")
+        if len(pictures) % self.pictures_a_moment:
+            raise ValueError(f"has {len(pictures)} pictures, which is no multiple of {self.pictures_a_moment}")
         try:
-            for picture in pictures:
-                _decoded(picture, 1)
+            sizes = {tuple(_decoded(picture, 1).shape) for picture in pictures}
         except tf.errors.OpError as error:
-            raise ValueError(error.message.split("\n")[0][:200]) from None
+            raise ValueError(error.message.split("\n")[0]) from None
+        if len(sizes) > 1:
+            raise ValueError("has frames of " + " and ".join(f"{w} x {h}" for h, w, _ in sorted(sizes)) + " pixels")
         return pictures
-
-    def _ingested(self) -> tuple[Any, ...]:
-        """What `ingest` depends on."""
-        return (self.kind, self.content, self.sampling, self.stride, self.places_kept, self.side, self.quality)
 
     # -- transform ----------------------------------------------------------------------------------------------------
 
@@ -186,127 +177,94 @@ class ClipColumn(Column):
 
     # -- into the model -----------------------------------------------------------------------------------------------
 
+    @property
+    def pictures_a_moment(self) -> int:
+        """How many encoded pictures stand for one moment."""
+        return 1
+
+    @property
+    def channels(self) -> int:
+        """How many the model sees."""
+        raise NotImplementedError  # a kind says it
+
+    @property
+    def augmented(self) -> Augmented:
+        return Augmented("uint8", (self.frames, self.height, self.width, self.channels))
+
     def augment(self, value: Any, seed: Any) -> Any:
-        """Pictures string [B, N] and seeds int32 [B, 2] -> what is trained on, uint8 [B, T, height, width, C]."""
         import tensorflow as tf
 
-        numbers = tf.TensorSpec([1, self._moments + _HOW], tf.float32)
-        drawn = tf.map_fn(lambda s: tf.random.stateless_uniform(numbers.shape, s), seed, fn_output_signature=numbers)
-        return self._pixels(value, drawn, training=True)
+        clip = tf.TensorSpec(self.augmented.shape, tf.uint8)
+        return tf.map_fn(lambda row: self._trained_on(*row), (value, seed), fn_output_signature=clip)
 
     def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Clip:
         import tensorflow as tf
 
         value, views = batch.value(self.name), 1
-        if value.dtype == tf.string:
+        if value.dtype == "string":  # in training it is augmented already
             views = self.test_clips * self.test_crops
-            value = self._pixels(value, tf.constant([self._views()], tf.float32), training=False)
-        return Clip(self.normalised(tf.cast(value, tf.float32)), views)
+            clips = tf.TensorSpec([views, *self.augmented.shape], tf.uint8)
+            value = tf.reshape(tf.map_fn(self._views, value, fn_output_signature=clips), [-1, *self.augmented.shape])
+        return Clip(scaled(tf.cast(value, tf.float32), self.scale), views)
 
-    def normalised(self, pixels: Any) -> Any:
-        """float32, 0 to 255 -> what the model sees."""
-        raise NotImplementedError  # a kind says it
+    def _trained_on(self, pictures: Any, seed: Any) -> Any:
+        """A row as a model is trained on it: string [N], int32 [2] -> uint8 [T, height, width, C]."""
+        import tensorflow as tf
 
-    def augmented(self, pixels: Any, drawn: Any) -> Any:
-        """What training makes of a frame, float32 [height, width, C], by three numbers, 0 to 1, drawn for its clip."""
-        return pixels
+        changes = self.augmentation or Augmentation()
+        when = tf.random.stateless_uniform([self._draws], tf.random.fold_in(seed, _WHEN))
+        clip = self._clip(self._sampled(pictures, when))
+        x = _rounded(changes.apply(clip, self.height, self.width, self.short_side, seed))
+        return self.mirrored(x, changes.flips(seed))
+
+    def _views(self, pictures: Any) -> Any:
+        """A row as it is evaluated: string [N] -> uint8 [views, T, height, width, C], crops of a sample together."""
+        import tensorflow as tf
+
+        views = []
+        for i in range(self.test_clips):
+            clip = self._clip(self._sampled(pictures, [(i + 0.5) / self.test_clips] * self._draws))
+            for where in (0.5,) if self.test_crops == 1 else (0.0, 0.5, 1.0):
+                views.append(_rounded(fitted(clip, self.height, self.width, self.short_side, where)))
+        return tf.stack(views)
+
+    def mirrored(self, clip: Any, flips: Any) -> Any:
+        """What the values of a clip are where its pictures were mirrored, bool []."""
+        return clip
 
     @property
-    def _moments(self) -> int:
+    def _draws(self) -> int:
+        """How many numbers say which moments are seen."""
         return self.frames if self.sampling == "segments" else 1
 
-    def _views(self) -> list[list[float]]:
-        """In place of random numbers, those of each view of a row: crops of the first clip, of the second, ..."""
-        ends = (_CENTRE,) if self.test_crops == 1 else (0.0, _CENTRE, 1.0)
-        return [
-            [(clip + _CENTRE) / self.test_clips] * self._moments + [0.0, 0.0, where, where, 1.0, _CENTRE, _CENTRE]
-            for clip in range(self.test_clips)
-            for where in ends
-        ]
+    def _sampled(self, pictures: Any, when: Any) -> Any:
+        """The pictures of the moments that are seen: string [N], draws from 0 to 1 -> string [T, pictures_a_moment].
 
-    def _pixels(self, value: Any, views: Any, training: bool) -> Any:
-        """Pictures string [B, N], numbers float32 [B or 1, V, R] -> uint8 [B * V, T, height, width, C].
-
-        Every frame is decoded and resized by itself: what a row becomes does not depend on the others.
+        segments: Wang et al. 2016, "Temporal Segment Networks", arXiv:1608.00859, section 3.1. dense: Carreira and
+        Zisserman 2017, "Quo Vadis, Action Recognition?", arXiv:1705.07750.
         """
         import tensorflow as tf
 
-        rows, each = tf.shape(value)[0], self.pictures_a_place
-        views = tf.broadcast_to(views, [rows, *views.shape[1:]])
-        when, how = views[..., :-_HOW], views[..., -_HOW:]
-        count = tf.reduce_sum(tf.cast(value != "", tf.int32), axis=1) // each
-        places = self._sampled(count[:, None, None], when)
-        pictures = tf.reshape(each * places[..., None] + tf.range(each), [rows, views.shape[1] * self.frames * each])
-        frames = tf.map_fn(
-            lambda of: self._frame(of[0], of[1], training),
-            (
-                tf.reshape(tf.gather(value, pictures, batch_dims=1), [-1, each]),
-                tf.repeat(tf.reshape(how, [-1, _HOW]), self.frames, axis=0),
-            ),
-            fn_output_signature=tf.TensorSpec([self.height, self.width, self.channels], tf.uint8),
-        )
-        return tf.reshape(frames, [-1, self.frames, self.height, self.width, self.channels])
-
-    def _sampled(self, count: Any, when: Any) -> Any:
-        """Which of `count` places are seen, int32 [..., T]; when: float32 [..., T], or [..., 1] of dense sampling.
-
-        segments: one of each of T runs of the clip (Wang et al. 2016, "Temporal Segment Networks", arXiv:1608.00859).
-        dense: T in a row (Carreira and Zisserman 2017, "Quo Vadis", arXiv:1705.07750); a shorter clip begins again.
-        """
-        import tensorflow as tf
-
-        step = tf.range(self.frames)
+        there = tf.reshape(tf.boolean_mask(pictures, pictures != ""), [-1, self.pictures_a_moment])
+        count, step = tf.shape(there)[0], tf.range(self.frames)
         if self.sampling == "segments":
             at = (tf.cast(step, tf.float32) + when) * tf.cast(count, tf.float32) / self.frames
-            return tf.minimum(tf.cast(at, tf.int32), count - 1)
+            return tf.gather(there, tf.minimum(tf.cast(at, tf.int32), count - 1))
         starts = tf.maximum(count - self.frames + 1, 1)
         first = tf.minimum(tf.cast(when * tf.cast(starts, tf.float32), tf.int32), starts - 1)
-        return (first + step) % tf.maximum(count, 1)
+        return tf.gather(there, (first + step) % count)
 
-    def _frame(self, pictures: Any, how: Any, training: bool) -> Any:
-        """The pictures of a place, string [n], and numbers float32 [7] -> uint8 [height, width, C]."""
+    def _clip(self, pictures: Any) -> Any:
+        """string [T, pictures_a_moment] -> uint8 [T, H, W, C], the pictures of a moment side by side as channels."""
         import tensorflow as tf
 
-        each = self.pictures_a_place
-        decoded = [_decoded(pictures[i], self.channels // each) for i in range(each)]
-        pixels = decoded[0] if each == 1 else tf.concat(decoded, axis=-1)
-        sides = tf.cast(tf.shape(pixels)[:2], tf.float32)
-        seen = self._seen(sides, how[:2], training)
-        scale = tf.constant([self.height, self.width], tf.float32) / seen
-        resized = tf.raw_ops.ScaleAndTranslate(  # tf.image.resize with antialias, of a part of the picture
-            images=pixels[None],
-            size=[self.height, self.width],
-            scale=scale,
-            translation=-self._corner(sides - seen, how[2:4], training) * scale,
-            kernel_type="triangle",
-            antialias=True,
-        )[0]
-        if training:
-            resized = self.augmented(resized, how[4:])
-        return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
-
-    def _seen(self, sides: Any, drawn: Any, training: bool) -> Any:
-        """How much of a picture is seen, float32 [2], of its sides [2]."""
-        import tensorflow as tf
-
-        whole = sides if self.short_side is None else tf.reduce_min(sides)
-        size = np.array([self.height, self.width], np.float32)
-        if training and self.crop_scales:
-            first = tf.cast(drawn[0] * len(self.crop_scales), tf.int32)
-            other = first + tf.cast(drawn[1] * 3, tf.int32) - 1  # one step apart at most: it distorts what is seen
-            which = tf.clip_by_value(tf.stack([first, other]), 0, len(self.crop_scales) - 1)
-            part = tf.gather(tf.constant(self.crop_scales, tf.float32), which)
-            return part * whole * (1.0 if self.short_side is None else size / size.max())
-        return whole * (1.0 if self.short_side is None else size / self.short_side)
-
-    def _corner(self, room: Any, where: Any, training: bool) -> Any:
-        """Where what is seen begins, float32 [2], of the room [2] that it leaves."""
-        import tensorflow as tf
-
-        if training and self.crop_scales:
-            return room * where
-        along = tf.cast(room == tf.reduce_max(room), tf.float32)  # crops lie side by side along the longer side
-        return room * (along * where + (1.0 - along) * _CENTRE)
+        each = self.pictures_a_moment
+        one = tf.TensorSpec([None, None, self.channels // each], tf.uint8)
+        pixels = tf.map_fn(lambda x: _decoded(x, one.shape[-1]), tf.reshape(pictures, [-1]), fn_output_signature=one)
+        if each == 1:
+            return pixels
+        height, width = tf.unstack(tf.shape(pixels)[1:3])
+        return tf.transpose(tf.reshape(pixels, [self.frames, each, height, width]), [0, 2, 3, 1])
 
 
 def _decoded(picture: Any, channels: int) -> Any:
@@ -316,13 +274,21 @@ def _decoded(picture: Any, channels: int) -> Any:
     return tf.io.decode_jpeg(picture, channels=channels, dct_method="INTEGER_ACCURATE")
 
 
-def _tried(make: Callable[[Any], list[bytes]], value: Any) -> tuple[list[bytes] | None, str | None]:
+def _rounded(pixels: Any) -> Any:
+    """float32 -> uint8: what a client may send in its place."""
+    import tensorflow as tf
+
+    return tf.cast(tf.round(pixels), tf.uint8)
+
+
+def _tried(make: Callable[[Any], list[bytes]], value: Any) -> list[bytes] | str | None:
+    """What is made of a value, or why nothing is; None of none."""
     try:
-        return (make(value) if value else None), None
+        return make(value) if value else None
+    except SpecError:  # a package that is not there
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, SpecError):
-            raise
-        return None, " ".join(str(error).split())[:200]
+        return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @functools.cache

@@ -42,6 +42,17 @@ class Transformed:
 
 
 @dataclass(frozen=True)
+class Augmented:
+    """What a column's `augment` gives of a row.
+
+    dtype: such as "uint8". shape: without the batch.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Variable:
     """A variable of the model that `encode` reads.
 
@@ -109,7 +120,7 @@ class Batch(Protocol):
     """What a column's `encode` may read."""
 
     def value(self, name: str) -> Any:
-        """The materialised value of a column, dense; see `Transformed`."""
+        """The materialised value of a column, dense; see `Transformed`. While training, what its `augment` gave."""
 
     def feature(self, name: str) -> Feature:
         """What `encode` gave of a column that `encodes` names."""
@@ -256,6 +267,20 @@ class Column(BaseModel):
     def words(self) -> tuple[str, ...]:
         """What its ids stand for, in their order, where the spec says it; for people, no model sees it."""
         return ()
+
+    # -- augment: in the input pipeline, only while a model is trained ----------------------------------------------
+
+    @property
+    def augmented(self) -> Augmented | None:
+        """What `augment` gives; None where a model is trained on the materialised value as it is."""
+        return None
+
+    def augment(self, value: Any, seed: Any) -> Any:
+        """Materialised values [B, ...] -> what `encode` is given instead of them, [B, ...] as `augmented` says.
+
+        seed: int32 [B, 2], for tf.random.stateless_*: a row's result is a function of its value and its seed alone.
+        """
+        raise NotImplementedError  # a kind says it where `augmented` does
 
     # -- encode: into the model -----------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from tfloom.feature_specs.features import Feature
 class Encoded:
     """See feature_specs.column.Batch.
 
-    columns: by name, those asked for and those that they encode. values: the materialised columns by name, dense.
+    columns: by name, those asked for and those that they encode. values: the materialised columns by name, dense, or
+    what their `augment` gave.
     variables: by column what it trains, by name. num_buckets: that of every column with ids.
     """
 

@@ -47,8 +47,8 @@ class Image:
 class Clip:
     """Moving pictures.
 
-    values: float32 [B * views, T, H, W, C], the views of a row side by side. views: what is seen of a row, clips times
-    crops.
+    values: float32 [B * views, T, H, W, C]. views: of a row, which lie together: parts of it that are judged apart, and
+    whose scores are averaged.
     """
 
     values: Any

@@ -68,6 +68,13 @@ def pictures(
         raise ValueError(error.strerror) from None
 
 
+def jpeg(pixels: np.ndarray, quality: int) -> bytes:
+    """uint8 [H, W, 3], blue, green and red, or [H, W] -> a JPEG."""
+    cv2 = extra("cv2")
+    content: bytes = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return content
+
+
 def _pictures(
     file: Any, start: float, end: float, choose: Callable[[int], Sequence[int]], side: int, then: Callable[..., One]
 ) -> list[One]:

@@ -20,6 +20,7 @@ from tfloom.feature_specs.spec import FeatureSpec
 
 SHUFFLE_ROWS = 65_536
 SHUFFLE_BYTES = 256 << 20
+_SEED = "augment seed"  # no column's name: it has a blank
 
 
 def batches(
@@ -46,9 +47,12 @@ def batches(
       order: (seed, epoch): the rows in an order that is a function of the two; None: as they lie.
       skip: batches left out at the start.
       extra: other features of the examples to parse beside the columns.
-      training: to be learned from: columns that have a training form give that. Only the split train has it.
+      training: to be learned from: columns that have a training form give that, which only the split train has, and
+        columns that are augmented give what their `augment` makes of it, each row by a seed that is a function of
+        `order` and of its place in it.
     """
     columns = output.spec.model_inputs
+    augmented = [column for column in columns if training and column.augmented]
     forms = {training_feature(c.name): c.name for c in columns if training and c.has_training_form}
     files = output.examples(split)
     if order is None:
@@ -58,7 +62,7 @@ def batches(
         files = [files[i] for i in rng.permutation(len(files))]
         rows = tf.data.TFRecordDataset(files, "GZIP", num_parallel_reads=min(len(files), 4))
         rows = rows.shuffle(_shuffled(files), seed=int(rng.integers(2**31)), reshuffle_each_iteration=False)
-    rows = rows.skip(skip * batch_size).batch(batch_size)
+    rows = rows.enumerate().skip(skip * batch_size).batch(batch_size)
     feature_spec = examples_spec(columns) | dict(extra or {})
     feature_spec |= {form: feature_spec.pop(name) for form, name in forms.items()}
     if label is not None and output.spec.weight is not None:
@@ -67,9 +71,11 @@ def batches(
         dtype = tf.float32 if label.task == "regression" else tf.int64
         feature_spec[label.name] = tf.io.FixedLenFeature([], dtype)
 
-    def parse(serialized: tf.Tensor) -> Any:
+    def parse(places: tf.Tensor, serialized: tf.Tensor) -> Any:
         read = tf.io.parse_example(serialized, feature_spec)
         parsed = {forms.get(name, name): dense(value) for name, value in read.items()}
+        if augmented:
+            parsed[_SEED] = _seeds(order or (0, 0), places)
         if label is None:
             return parsed
         labels = parsed.pop(label.name)
@@ -84,7 +90,23 @@ def batches(
             labels = tf.boolean_mask(labels, taken)
         return (parsed, labels) if WEIGHT not in parsed else (parsed, labels, parsed.pop(WEIGHT))
 
-    return rows.map(parse, num_parallel_calls=2).prefetch(4)
+    data = rows.map(parse, num_parallel_calls=2).prefetch(4)
+    if not augmented:
+        return data
+
+    def augment(parsed: dict[str, Any], *told: Any) -> Any:
+        seeds = parsed.pop(_SEED)
+        parsed |= {column.name: column.augment(parsed[column.name], seeds) for column in augmented}
+        return (parsed, *told) if told else parsed
+
+    return data.map(augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _seeds(order: tuple[int, int], places: tf.Tensor) -> tf.Tensor:
+    """A seed for each row of these places in an order: int32 [B, 2]."""
+    of_epoch = tf.random.stateless_uniform([], order, None, None, tf.int32)
+    places = tf.cast(places, tf.int32)
+    return tf.stack([tf.fill(tf.shape(places), of_epoch), places], axis=1)
 
 
 def with_origins(output: TransformOutput, split: str, batch_size: int) -> tf.data.Dataset:
@@ -121,15 +143,15 @@ def padding(dtype: tf.DType) -> Any:
     return "" if dtype == tf.string else float("nan") if dtype.is_floating else -1
 
 
-def signature(columns: Sequence[Column]) -> dict[str, tf.TensorSpec]:
-    """The materialised columns of a batch, by name."""
-    return {column.name: _tensor(column) for column in columns}
+def signature(columns: Sequence[Column], training: bool = False) -> dict[str, tf.TensorSpec]:
+    """The materialised columns of a batch, by name; in training what is made of those that are augmented."""
+    return {column.name: (training and _augmented(column)) or _tensor(column) for column in columns}
 
 
-def labelled_signature(spec: FeatureSpec, label: Label) -> list[Any]:
-    """The materialised columns and the labels of a batch."""
+def labelled_signature(spec: FeatureSpec, label: Label, training: bool = False) -> list[Any]:
+    """The columns, as `signature` has them, and the labels of a batch."""
     labels = tf.TensorSpec([None], tf.float32 if label.task == "regression" else tf.int64)
-    return [signature(spec.model_inputs), labels]
+    return [signature(spec.model_inputs, training), labels]
 
 
 def weight_signature(spec: FeatureSpec) -> list[Any]:
@@ -143,6 +165,11 @@ def keras_inputs(output: TransformOutput) -> dict[str, Any]:
         name: keras.Input(shape=one.shape[1:], dtype=one.dtype.name, name=name)
         for name, one in signature(output.spec.model_inputs).items()
     }
+
+
+def _augmented(column: Column) -> tf.TensorSpec | None:
+    told = column.augmented
+    return told and tf.TensorSpec([None, *told.shape], told.dtype, name=column.name)
 
 
 def _tensor(column: Column) -> tf.TensorSpec:

@@ -84,7 +84,7 @@ class _Run:
             self._step,
             input_signature=[
                 tf.TensorSpec([2], tf.int32),
-                *inputs.labelled_signature(output.spec, head.label),
+                *inputs.labelled_signature(output.spec, head.label, training=True),
                 *inputs.weight_signature(output.spec),
             ],
         )

@@ -42,6 +42,8 @@ WEBP = encoded(NOISE, "webp", lossless=True)
 PICTURES = [PNG, SMOOTH_PNG, GREY_PNG, TRANSPARENT, JPEG, BMP, GIF, WEBP]
 GREYISH = [GREY_PNG, GIF, encoded(GREY, "bmp"), BMP, JPEG, PNG, encoded(np.dstack([NOISE, GREY]), "bmp"), WEBP]
 PIXELS = np.stack([decoded(p) for p in PICTURES])
+WIDE = np.repeat(np.repeat(RNG.integers(256, size=(8, 6, 10, 3), dtype=np.uint8), 2, axis=1), 2, axis=2)
+"""Pictures of 12 x 20, each pixel four times: of a shorter side of 6, bilinear resizing gives each once."""
 GREYS = np.stack([decoded(p, "L")[:, :, None] for p in GREYISH])
 
 
@@ -50,6 +52,7 @@ class TestImage(ColumnContract):
         "image_any": pa.array(PICTURES, pa.binary()),
         "image_grey": pa.array(GREYISH, pa.binary()),
         "image_flat": pa.array([encoded(np.full((5, 9, 3), 7 * i, np.uint8), "png") for i in range(8)], pa.binary()),
+        "image_wide": pa.array([encoded(one, "png") for one in WIDE], pa.binary()),
     }
     columns = {
         "image_none": {"kind": "image", "source": "image_any", "height": 16, "width": 12, "scale": "none"},
@@ -57,10 +60,13 @@ class TestImage(ColumnContract):
         "image_11": {"kind": "image", "source": "image_any", "height": 16, "width": 12, "scale": "-1_1"},
         "image_grey": {"kind": "image", "height": 16, "width": 12, "channels": 1, "scale": "none"},
         "image_flat": {"kind": "image", "height": 2, "width": 30, "scale": "none"},
+        "image_imagenet": {"kind": "image", "source": "image_any", "height": 16, "width": 12, "scale": "imagenet"},
+        "image_wide": {"kind": "image", "height": 4, "width": 5, "short_side": 6, "scale": "none"},
     }
-    transformed = dict.fromkeys(("image_none", "image_01", "image_11"), PICTURES) | {
+    transformed = dict.fromkeys(("image_none", "image_01", "image_11", "image_imagenet"), PICTURES) | {
         "image_grey": rows["image_grey"].to_pylist(),
         "image_flat": rows["image_flat"].to_pylist(),
+        "image_wide": rows["image_wide"].to_pylist(),
     }
     encoded = {
         "image_none": PIXELS,
@@ -68,6 +74,8 @@ class TestImage(ColumnContract):
         "image_11": PIXELS / 127.5 - 1,
         "image_grey": GREYS,
         "image_flat": np.broadcast_to(7.0 * np.arange(8)[:, None, None, None], (8, 2, 30, 3)),
+        "image_imagenet": (PIXELS / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
+        "image_wide": WIDE[:, 2:10:2, 4:14:2],
     }
     no_raw = no_transformed = dict.fromkeys(columns, "image has no tf.feature_column")
 
@@ -100,25 +108,21 @@ def test_paths(tmp_path):
     assert "Input is empty" in reasons[3]
 
 
-def encoded(column, pictures):
-    return (
-        Encoded({column.name: column}, {column.name: tf.constant(pictures, tf.string)}, {}, {})
-        .feature(column.name)
-        .values
-    )
+def encoded_values(column, values):
+    return Encoded({column.name: column}, {column.name: values}, {}, {}).feature(column.name).values
 
 
 def test_an_animation_is_its_first_frame():
     frames = [Pillow.fromarray(np.full((4, 4), level, np.uint8)) for level in (10, 200)]
     file = io.BytesIO()
     frames[0].save(file, "gif", save_all=True, append_images=frames[1:])
-    values = encoded(image(height=4, width=4, scale="none"), [file.getvalue()])
+    values = encoded_values(image(height=4, width=4, scale="none"), tf.constant([file.getvalue()]))
     np.testing.assert_array_equal(values, np.full((1, 4, 4, 3), 10.0))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_no_rows(channels):
-    values = encoded(image(channels=channels), [])
+    values = encoded_values(image(channels=channels), tf.constant([], tf.string))
     assert values.shape == (0, 16, 12, channels)
 
 
@@ -141,3 +145,46 @@ def test_two_columns_of_one_path(tmp_path):
 def test_what_one_input_cannot_be():
     with pytest.raises(SpecError, match=r"columns.one.content: columns.other reads 'file' otherwise"):
         two_sizes("path", "bytes")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"short_side": 15}, "a short_side of at least 16, the picture's greater side"),
+        ({"scale": "imagenet", "channels": 1}, "3 channels where scale is imagenet"),
+        ({"augmentation": {"crop": [0.5, 0.2]}}, "crop is [least, greatest]"),
+        ({"augmentation": {"ratio": [0.5, 2.0]}}, "has ratio without crop"),
+    ],
+)
+def test_fields_that_do_not_fit(fields, expected):
+    told = {"name": "x", "kind": "image", "height": 16, "width": 12} | fields
+    with pytest.raises(SpecError) as error:
+        validate({"columns": [told]}, FeatureSpec, "spec")
+    assert error.value.expected == expected
+
+
+# -- augment ----------------------------------------------------------------------------------------------------------
+
+SEEDS = tf.constant([[7, i] for i in range(8)])
+EVERYTHING = {"crop": [0.2, 0.9], "flip": True, "brightness": 0.3, "contrast": 0.3}
+
+
+@pytest.mark.parametrize("name", TestImage.columns)
+def test_without_an_augmentation_a_model_is_trained_on_what_it_is_evaluated_on(name):
+    column = Image(**{"name": name} | TestImage.columns[name])
+    pictures = tf.constant(TestImage.transformed[name])
+    augmented = column.augment(pictures, SEEDS)
+    assert (augmented.dtype, augmented.shape[1:]) == (column.augmented.dtype, column.augmented.shape)
+    np.testing.assert_array_equal(encoded_values(column, augmented), encoded_values(column, pictures))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_drawn_for_a_row_does_not_depend_on_its_batch(channels):
+    column, pictures = image(channels=channels, augmentation=EVERYTHING), tf.constant([JPEG] * 8)
+    whole = column.augment(pictures, SEEDS).numpy()
+    alone = [column.augment(pictures[i : i + 1], SEEDS[i : i + 1]).numpy()[0] for i in range(8)]
+    np.testing.assert_array_equal(alone, whole)
+    assert len({one.tobytes() for one in whole}) == 8
+    assert whole.min() >= 0
+    assert whole.max() <= 255
+    assert column.augment(pictures[:0], SEEDS[:0]).shape == (0, 16, 12, channels)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tfloom.feature_specs import storage
-from tfloom.feature_specs.column import Batch, Column, Transformed, Values
+from tfloom.feature_specs.augmentation import Augmentation
+from tfloom.feature_specs.column import Augmented, Batch, Column, Transformed, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Image as ImageFeature
 from tfloom.feature_specs.inputs import Dtype
+from tfloom.feature_specs.pictures import Scale, decoded, fitted, grey, scaled
 
 
 class Image(Column):
@@ -23,9 +25,13 @@ class Image(Column):
     the same function. A row whose picture cannot be read or decoded is rejected.
 
     content: `bytes`, the encoded picture itself, or `path`, a file that preprocessing reads.
-    height, width: of the picture that the model sees, in pixels; bilinear, whatever the proportions were.
+    height, width: of the picture that the model sees, in pixels, by bilinear resizing.
+    short_side: what the shorter side is resized to, in pixels, the proportions kept, before height x width is cut out
+      of the middle; left out, the picture is stretched, whatever its proportions were.
     channels: 3 for red, green and blue, 1 for grey.
-    scale: `0_1`, `-1_1` or `none` (0 to 255).
+    scale: `0_1`, `-1_1`, `none` (0 to 255), or `imagenet`: (x / 255 - mean) / standard deviation of each of the three
+      channels, as the weights of torchvision and timm were trained.
+    augmentation: random changes while a model is trained.
     """
 
     accepts: ClassVar[tuple[Dtype, ...]] = ("bytes",)
@@ -36,7 +42,17 @@ class Image(Column):
     width: Annotated[int, Field(ge=1)]
     channels: Literal[1, 3] = 3
     content: Literal["bytes", "path"] = "bytes"
-    scale: Literal["0_1", "-1_1", "none"] = "0_1"
+    scale: Scale = "0_1"
+    short_side: Annotated[int, Field(ge=1)] | None = None
+    augmentation: Augmentation | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Image:
+        if self.short_side is not None and self.short_side < max(self.height, self.width):
+            raise ValueError(f"a short_side of at least {max(self.height, self.width)}, the picture's greater side")
+        if self.scale == "imagenet" and self.channels != 3:
+            raise ValueError("3 channels where scale is imagenet")
+        return self
 
     def check(self, columns: Mapping[str, Column]) -> None:
         for other in columns.values():
@@ -62,7 +78,7 @@ class Image(Column):
             try:
                 picture = storage.read(value.decode()) if value and self.content == "path" else value
                 if value:
-                    _pixels(picture)
+                    decoded(picture)
                 pictures.append(picture or None)
             except (OSError, ValueError, tf.errors.OpError) as error:
                 pictures.append(None)
@@ -76,56 +92,35 @@ class Image(Column):
     def transform(self, values: Values) -> Any:
         return values.ragged(*self.inputs()).to_tensor(shape=[None, 1])[:, 0]
 
+    @property
+    def augmented(self) -> Augmented:
+        """Pixels, 0 to 255, not scaled yet: decoded in the input pipeline, beside the step of the model."""
+        return Augmented("float32", (self.height, self.width, self.channels))
+
+    def augment(self, value: Any, seed: Any) -> Any:
+        changes = self.augmentation or Augmentation()
+
+        def row(told: Any) -> Any:
+            encoded, drawn = told
+            return changes.apply(self._read(encoded), self.height, self.width, self.short_side, drawn)
+
+        return self._each(row, (value, seed))
+
     def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> ImageFeature:
+        x = batch.value(self.name)
+        if x.dtype == "string":  # in training it is augmented already
+            x = self._each(lambda one: fitted(self._read(one), self.height, self.width, self.short_side), x)
+        return ImageFeature(scaled(x, self.scale))
+
+    def _each(self, row: Callable[[Any], Any], rows: Any) -> Any:
         import tensorflow as tf
 
-        picture = tf.TensorSpec([self.height, self.width, self.channels], tf.float32)
-        return ImageFeature(tf.map_fn(self._decode, batch.value(self.name), fn_output_signature=picture))
+        picture = tf.TensorSpec(self.augmented.shape, self.augmented.dtype)
+        return tf.map_fn(row, rows, fn_output_signature=picture)
 
-    def _decode(self, encoded: Any) -> Any:
-        import tensorflow as tf
-
-        pixels = _pixels(encoded)
-        if self.channels == 1:
-            pixels = _grey(pixels)
-        x = tf.image.resize(tf.cast(pixels, tf.float32), [self.height, self.width])
-        return {"0_1": x / 255.0, "-1_1": x / 127.5 - 1.0, "none": x}[self.scale]
-
-
-def _pixels(encoded: Any) -> Any:
-    """An encoded picture -> red, green and blue, uint8 [H, W, 3]."""
-    import tensorflow as tf
-
-    # decode_image knows a format by its first bytes, but not which of the two DCTs to take for a JPEG (the accurate one
-    # is asked for because the other differs from every other decoder in most values), and no BMP that is grey or has
-    # an alpha channel.
-    pixels = tf.case(
-        [
-            (
-                tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff",
-                lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
-            ),
-            (tf.strings.substr(encoded, 0, 2) == b"BM", lambda: _three_channels(tf.io.decode_bmp(encoded))),
-        ],
-        default=lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
-    )
-    pixels.set_shape([None, None, 3])
-    return pixels
-
-
-def _three_channels(pixels: Any) -> Any:
-    import tensorflow as tf
-
-    colours = pixels[..., :3]
-    return tf.broadcast_to(colours, tf.concat([tf.shape(colours)[:2], [3]], 0))
-
-
-def _grey(pixels: Any) -> Any:
-    """Luma of ITU-R 601 in whole numbers, so that grey stays what it is: uint8 [H, W, 3] -> int32 [H, W, 1]."""
-    import tensorflow as tf
-
-    luma = tf.reduce_sum(tf.cast(pixels, tf.int32) * [19595, 38470, 7471], axis=-1, keepdims=True)
-    return tf.bitwise.right_shift(luma + 2**15, 16)
+    def _read(self, encoded: Any) -> Any:
+        pixels = decoded(encoded)
+        return pixels if self.channels == 3 else grey(pixels)
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,104 @@
+"""Clips in, outputs out: what every backbone over clips has to keep, beside its size as published."""
+
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfloom.feature_specs.features import Clip
+from tfloom.trainers.macs import macs
+from tfloom.trainers.train_spec import TrainSpec
+
+FRAMES, SIZE = 8, 32
+CLIPS = np.random.default_rng(0).normal(size=[3, FRAMES, SIZE, SIZE, 3]).astype(np.float32)
+CLIPS += np.float32([-1, 0, 1])[:, None, None, None, None]
+
+
+def layer(fields: dict[str, Any], units: int = 2, frames: int = FRAMES) -> keras.Layer:
+    """The layer of a backbone over a column of clips, without its variables yet."""
+    column = SimpleNamespace(name="clip", frames=frames)
+    backbone: Any = TrainSpec(backbone=fields).backbone
+    return backbone.layer({"clip": (column,)}, {}, units)
+
+
+def traced(made: keras.Layer, frames: int = FRAMES, size: int = SIZE, training: bool = False) -> Any:
+    """As a graph for clips of RGB frames."""
+    function = tf.function(lambda values: made.call({"clip": (Clip(values),)}, training=training))
+    return function.get_concrete_function(tf.TensorSpec([None, frames, size, size, 3]))
+
+
+class VideoContract:
+    """A backbone over clips says how large it is, and minds the order of frames or does not.
+
+    fields: of the train spec, for the network of its paper. small: those changed for a network that runs in a moment.
+    parameters, gmacs: of `units` classes for 8 x 224 x 224 x 3, as the reference implementation has them.
+    """
+
+    fields: ClassVar[dict[str, Any]]
+    small: ClassVar[dict[str, Any]] = {"network": "resnet18", "width": 0.125, "dropout": 0.0}
+    parameters: ClassVar[int]
+    gmacs: ClassVar[float]
+    units: ClassVar[int] = 174
+    minds_order: ClassVar[bool] = True
+
+    def test_its_size_is_that_of_the_reference(self):
+        made = layer(self.fields, self.units)
+        function = tf.function(lambda values: made.call({"clip": (Clip(values),)}, training=False))
+        function = function.get_concrete_function(tf.TensorSpec([1, FRAMES, 224, 224, 3]))
+        assert sum(int(np.prod(v.shape)) for v in made.trainable_variables) == self.parameters
+        assert macs(function) / 1e9 == pytest.approx(self.gmacs, rel=1e-3)
+
+    @pytest.fixture(scope="class")
+    def filled(self):
+        """A small one with weights and statistics drawn, none of which is at a place where it would say nothing."""
+        keras.utils.set_random_seed(1)
+        made = layer(self.fields | self.small)
+        traced(made)
+        rng = np.random.default_rng(5)
+        for variable in made.variables:
+            if len(variable.shape) < 2 and "seed" not in variable.path:
+                variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+            elif "kernel" in variable.path:
+                *spatial, inputs, outputs = variable.shape
+                fan_in = np.prod(spatial) * (inputs if outputs > 1 else 1)  # depthwise: an output of each input
+                variable.assign(rng.normal(size=variable.shape) / np.sqrt(fan_in))
+        return made
+
+    def test_an_output_for_every_unit(self, filled):
+        assert traced(filled)(tf.constant(CLIPS)).shape == (3, 2)
+
+    def test_a_clip_does_not_depend_on_its_batch(self, filled):
+        run = traced(filled)
+        alone = np.concatenate([run(tf.constant(CLIPS[i : i + 1])) for i in range(3)])
+        np.testing.assert_allclose(alone, run(tf.constant(CLIPS)), rtol=1e-4, atol=1e-5)
+        assert np.ptp(alone, axis=0).min() > 1e-3
+
+    def test_the_order_of_frames(self, filled):
+        run = traced(filled)
+        there, back = (run(tf.constant(np.ascontiguousarray(clips))).numpy() for clips in (CLIPS, CLIPS[:, ::-1]))
+        if self.minds_order:
+            assert np.abs(there - back).max() > 1e-3
+        else:
+            np.testing.assert_allclose(there, back, rtol=1e-5, atol=1e-5)
+
+    def test_the_views_of_a_row_are_averaged(self, filled):
+        views = np.concatenate([CLIPS, CLIPS[::-1]])
+        told = filled.call({"clip": (Clip(tf.constant(views), views=2),)}, training=False)
+        alone = filled.call({"clip": (Clip(tf.constant(views)),)}, training=False).numpy()
+        np.testing.assert_allclose(told, alone.reshape(3, 2, 2).mean(axis=1), rtol=1e-4, atol=1e-5)
+
+    def test_gradients_reach_every_variable(self, filled):
+        weights = tf.constant(np.random.default_rng(2).normal(size=[3, 2]).astype(np.float32))
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(weights * filled.call({"clip": (Clip(tf.constant(CLIPS)),)}, training=True))
+        variables = filled.trainable_variables
+        gradients = tape.gradient(total, [variable.value for variable in variables])
+        lacking = [
+            variable.path
+            for variable, gradient in zip(variables, gradients, strict=True)
+            if gradient is None or not np.any(tf.convert_to_tensor(gradient))
+        ]
+        assert lacking == []

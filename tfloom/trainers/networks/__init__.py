@@ -1,0 +1,1 @@
+"""Networks over pictures that video backbones are built on, one file each."""

@@ -1,0 +1,61 @@
+"""Convolutions and normalization as the reference implementations of these networks have them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class Conv(keras.layers.Conv2D):
+    """A convolution that pads (size - 1) / 2 on each side: [N, H, W, C] -> [N, H / stride, W / stride, filters].
+
+    Keras' own "same" gives the same shape, rounded up, but pads another side where the stride is 2.
+    """
+
+    def __init__(self, filters: int, size: int, stride: int = 1, use_bias: bool = False, **more: Any) -> None:
+        start = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+        super().__init__(filters, size, stride, padding="same", use_bias=use_bias, kernel_initializer=start, **more)
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        return tf.nn.conv2d(inputs, kernel, self.strides, around(self.kernel_size[0]))
+
+
+class Depthwise(keras.layers.DepthwiseConv2D):
+    """The same of each channel by itself."""
+
+    def __init__(self, size: int, stride: int = 1, **more: Any) -> None:
+        super().__init__(size, stride, padding="same", use_bias=False, **more)
+
+    def call(self, x: Any) -> Any:
+        return tf.nn.depthwise_conv2d(x, self.kernel, [1, *self.strides, 1], around(self.kernel_size[0]))
+
+
+def around(size: int) -> list[list[int]]:
+    """The padding of a convolution of this size, as TensorFlow's ops take it."""
+    side = [(size - 1) // 2] * 2
+    return [[0, 0], side, side, [0, 0]]
+
+
+def norm(**more: Any) -> keras.layers.BatchNormalization:
+    """Batch normalization with the epsilon and momentum of the references."""
+    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **more)
+
+
+class ConvNorm(keras.Layer):
+    """A convolution, its batch normalization and ReLU, up to `relu` where there is such a bound; None: no ReLU."""
+
+    def __init__(
+        self, filters: int, size: int, stride: int = 1, relu: float | None = math.inf, name: str | None = None
+    ) -> None:
+        super().__init__(name=name)
+        self.conv, self.norm, self.relu = Conv(filters, size, stride, name="conv"), norm(name="norm"), relu
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """float32 [N, H, W, C] -> [N, ceil(H / stride), ceil(W / stride), filters]."""
+        x = self.norm(self.conv(x), training=training)
+        if self.relu is None:
+            return x
+        return tf.nn.relu(x) if math.isinf(self.relu) else tf.clip_by_value(x, 0.0, self.relu)

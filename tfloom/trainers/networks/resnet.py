@@ -1,0 +1,100 @@
+"""ResNet (arXiv:1512.03385), with places for temporal modules; stride 2 on the 3 x 3, as everyone trains it since."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfloom.trainers.networks.layers import ConvNorm, around, norm
+from tfloom.trainers.networks.modules import Modules, Place
+
+BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
+
+
+class ResNet(keras.Layer):
+    """Frames float32 [N, H, W, C] -> float32 [N, ceil(H / 32), ceil(W / 32), features].
+
+    depth: 18 or 50. width: channels of the first stage, 64 in the paper. modules: a family's.
+    stem: the layer in place of the first convolution, its normalization and ReLU.
+    """
+
+    def __init__(self, depth: int, width: int, modules: Modules, stem: keras.Layer | None = None) -> None:
+        super().__init__(name=f"resnet{depth}")
+        block, channels = (Bottleneck if depth == 50 else Basic), width
+        self.stem = stem or ConvNorm(width, 7, 2, name="stem")
+        self.stages: list[list[keras.Layer]] = []
+        for stage, count in enumerate(BLOCKS[depth], 1):
+            planes, made = width * 2 ** (stage - 1), []
+            for index in range(count):
+                stride = 2 if stage > 1 and index == 0 else 1
+                made.append(block(Place(stage, index, channels, planes, stride), modules))
+                channels = planes * block.expansion
+            self.stages.append(made)
+        self.features = channels
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = self.stem(x, training=training)
+        x = tf.nn.max_pool2d(x, 3, 2, around(3))
+        for stage in self.stages:
+            for block in stage:
+                x = block(x, training=training)
+        return x
+
+
+class _Block(keras.Layer):
+    """x + branch(x), then ReLU. The branch is made of steps, each called in turn."""
+
+    expansion: int
+
+    def __init__(self, place: Place, steps: list[keras.Layer | None]) -> None:
+        super().__init__(name=f"layer{place.stage}_{place.index}")
+        self.steps = [step for step in steps if step is not None]
+        filters = self.expansion * place.inner
+        plain = place.stride == 1 and place.inputs == filters
+        self.shortcut = None if plain else ConvNorm(filters, 1, place.stride, relu=None, name="shortcut")
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        y = x
+        for step in self.steps:
+            y = step(y, training=training)
+        return tf.nn.relu(y + (x if self.shortcut is None else self.shortcut(x, training=training)))
+
+
+class Bottleneck(_Block):
+    """1 x 1, 3 x 3 and 1 x 1 convolutions."""
+
+    expansion = 4
+
+    def __init__(self, place: Place, modules: Modules) -> None:
+        inner = Place(place.stage, place.index, place.inputs, modules.inner(place.inner), place.stride)
+        super().__init__(
+            place,
+            [
+                modules.before(inner),
+                ConvNorm(inner.inner, 1, name="conv1"),
+                modules.middle(inner),
+                modules.conv(inner) or ConvNorm(inner.inner, 3, inner.stride, name="conv2"),
+                ConvNorm(self.expansion * place.inner, 1, relu=None, name="conv3"),
+            ],
+        )
+
+
+class Basic(_Block):
+    """Two 3 x 3 convolutions; a family's `conv` stands for the second one."""
+
+    expansion = 1
+
+    def __init__(self, place: Place, modules: Modules) -> None:
+        own = modules.conv(Place(place.stage, place.index, place.inputs, place.inner, 1))
+        super().__init__(
+            place,
+            [
+                modules.before(place),
+                ConvNorm(place.inner, 3, place.stride, name="conv1"),
+                modules.middle(place),
+                ConvNorm(place.inner, 3, relu=None, name="conv2") if own is None else own,
+                None if own is None else norm(name="norm2"),
+            ],
+        )

@@ -1,0 +1,59 @@
+"""Operations along time on frames that are folded into the batch: [B * T, H, W, C], the frames of a clip together.
+
+They are written as slices and multiply-adds: channels stay last, nothing is transposed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def unfold(x: Any, frames: int) -> Any:
+    """[B * T, ...] -> [B, T, ...]."""
+    return tf.reshape(x, [-1, frames, *x.shape[1:]])
+
+
+def fold(x: Any) -> Any:
+    """[B, T, ...] -> [B * T, ...]."""
+    return tf.reshape(x, [-1, *x.shape[2:]])
+
+
+def moved(x: Any, by: int) -> Any:
+    """[B, T, ...] -> the same shape, at t what x has at t - by; zeros where that lies outside."""
+    if not by:
+        return x
+    kept = x[:, :-by] if by > 0 else x[:, -by:]
+    around = [max(by, 0), max(-by, 0)]
+    return tf.pad(kept, [[0, 0], around] + [[0, 0]] * (len(x.shape) - 2))
+
+
+def shift(x: Any, frames: int, share: int = 8, both: bool = True) -> Any:
+    """The temporal shift of TSM (arXiv:1811.08383, section 3): [B * T, H, W, C] -> the same shape.
+
+    The first C / share channels come from t + 1, as many after them from t - 1; the others stay. Without `both` the
+    first come from t - 1 and all others stay, so that no frame sees a later one.
+    """
+    size = x.shape[-1] // share
+    clip = unfold(x, frames)
+    if both:
+        parts = [moved(clip[..., :size], -1), moved(clip[..., size : 2 * size], 1), clip[..., 2 * size :]]
+    else:
+        parts = [moved(clip[..., :size], 1), clip[..., size:]]
+    return fold(tf.concat(parts, axis=-1))
+
+
+def temporal_conv(x: Any, kernel: Any, frames: int) -> Any:
+    """A convolution over time of each channel by itself, zero-padded: [B * T, H, W, C] -> the same shape.
+
+    kernel: [K, C], or [B, K, C] for one of each clip's own; K is odd, and kernel[0] multiplies t - (K - 1) / 2.
+    """
+    clip, around = unfold(x, frames), kernel.shape[-2] // 2
+    own = len(kernel.shape) == 3
+    with tf.name_scope("temporal_conv"):  # by which `macs` knows these multiplications
+        terms = [
+            moved(clip, around - k) * (kernel[:, k, None, None, None, :] if own else kernel[k])
+            for k in range(kernel.shape[-2])
+        ]
+        return fold(tf.add_n(terms))

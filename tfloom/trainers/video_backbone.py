@@ -1,0 +1,109 @@
+"""What the backbones over clips share: frames through a 2D network, with modules along time, and a consensus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import keras
+import tensorflow as tf
+from pydantic import Field
+
+from tfloom.feature_specs.column import Column
+from tfloom.feature_specs.errors import SpecError
+from tfloom.feature_specs.features import Clip
+from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.trainers.backbone import Backbone, Features
+from tfloom.trainers.networks.mobilenet_v2 import MobileNetV2, divisible
+from tfloom.trainers.networks.modules import Modules
+from tfloom.trainers.networks.resnet import ResNet
+from tfloom.trainers.networks.temporal import unfold
+
+
+class VideoBackbone(Backbone):
+    """A network over frames with the modules of a family in it. A family derives from it, one file each.
+
+    It reads the group `clip` where the spec has one, else every column: one column of clips.
+
+    network: `resnet50`; `resnet18` and `mobilenet_v2` are smaller. width: the share of the network's channels, in
+      multiples of 8. dropout: the share of units dropped before the last layer. partial_bn: batch normalization learns
+      in the first layer alone, the others keep their statistics; for few clips and weights from elsewhere.
+    """
+
+    accepts = {"clip": (Clip,)}
+
+    network: Literal["resnet50", "resnet18", "mobilenet_v2"] = "resnet50"
+    width: Annotated[float, Field(gt=0, le=4)] = 1.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    partial_bn: bool = False
+
+    def parts(self, spec: FeatureSpec) -> dict[str, tuple[Column, ...]]:
+        chosen = super().parts(spec)
+        if len(chosen["clip"]) > 1:
+            raise SpecError(f"groups: the backbone {self.name} reads one column of clips",
+                            expected="a group 'clip' with one column in it",
+                            received=", ".join(column.name for column in chosen["clip"]))  # fmt: skip
+        return chosen
+
+    def layer(self, parts: Mapping[str, tuple[Column, ...]], num_buckets: Mapping[str, int], units: int) -> keras.Layer:
+        (column,) = parts["clip"]
+        frames: int = column.frames  # type: ignore[attr-defined]  # every kind of clip says how many
+        made = VideoLayer(self.name, frames, self.net(self.modules(frames)), self.consensus(frames, units))
+        if self.partial_bn:
+            keep_statistics(made)
+        return made
+
+    def net(self, modules: Modules) -> Any:
+        """The layer from frames [N, H, W, C] to [N, h, w, features], with its `features`."""
+        if self.network == "mobilenet_v2":
+            return MobileNetV2(self.width, modules)
+        return ResNet(50 if self.network == "resnet50" else 18, divisible(64 * self.width), modules)
+
+    def modules(self, frames: int) -> Modules:
+        """What the family puts into the network's blocks."""
+        return Modules(frames)
+
+    def consensus(self, frames: int, units: int) -> keras.Layer:
+        """The layer from features of frames [B, T, F] to [B, units]."""
+        return Average(self.dropout, units)
+
+
+class VideoLayer(keras.Layer):
+    """Features -> float32 [B, units]: each frame through the network, then what the consensus makes of all."""
+
+    def __init__(self, name: str, frames: int, network: keras.Layer, consensus: keras.Layer) -> None:
+        super().__init__(name=name)
+        self.frames, self.network, self.consensus = frames, network, consensus
+
+    def call(self, features: Features, training: bool = False) -> Any:
+        (clip,) = features["clip"]
+        x = clip.values  # type: ignore[union-attr]
+        x = self.network(tf.reshape(x, [-1, *x.shape[2:]]), training=training)
+        pooled = unfold(tf.reduce_mean(x, axis=(1, 2)), self.frames)
+        return over_views(self.consensus(pooled, training=training), clip.views)  # type: ignore[union-attr]
+
+
+class Average(keras.Layer):
+    """A class score for each frame, and their mean (TSN, arXiv:1608.00859): float32 [B, T, F] -> [B, units]."""
+
+    def __init__(self, dropout: float, units: int) -> None:
+        super().__init__(name="consensus")
+        self.dropout = keras.layers.Dropout(dropout) if dropout else None
+        self.dense = keras.layers.Dense(units, kernel_initializer=keras.initializers.RandomNormal(stddev=0.001))
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if self.dropout is not None:
+            x = self.dropout(x, training=training)
+        return tf.reduce_mean(self.dense(x), axis=1)
+
+
+def over_views(outputs: Any, views: int) -> Any:
+    """[B * views, units] -> the mean of the views of a row, [B, units]."""
+    return outputs if views == 1 else tf.reduce_mean(tf.reshape(outputs, [-1, views, outputs.shape[-1]]), axis=1)
+
+
+def keep_statistics(layer: keras.Layer) -> None:
+    """Let batch normalization learn in the first layer alone (TSN, section 3.3.3)."""
+    norms = [one for one in layer._flatten_layers() if isinstance(one, keras.layers.BatchNormalization)]
+    for one in norms[1:]:
+        one.trainable = False
