@@ -56,9 +56,11 @@ def test_difference(by):
     np.testing.assert_array_equal(told, expected.reshape(8, 3, 5, 16))
 
 
-def test_a_learned_shift_starts_as_the_shift():
+@pytest.mark.parametrize("share", [2, 4, 8, None])
+def test_a_learned_shift_starts_as_the_shift(share):
     x = fold(tf.constant(CLIPS.astype(np.float32)))
-    np.testing.assert_array_equal(TemporalConv(4, "shift")(x), shift(x, 4))
+    expected = x if share is None else shift(x, 4, share)
+    np.testing.assert_array_equal(TemporalConv(4, "temporal", share)(x), expected)
 
 
 @pytest.mark.parametrize("both", [True, False])

@@ -1,7 +1,7 @@
 """Weights that a test and the reference implementation both draw, by the names and shapes that the reference has.
 
-The outputs of a reference are in the tests as numbers. PyTorch made them in float32: all state of the module but
-`num_batches_tracked` from `drawn(name, shape)`, `eval()`, and `clips` as input, in its layout [B, T * C, H, W].
+The outputs of a reference are in the tests as numbers. PyTorch made them in float32: all of the state of its module but
+`num_batches_tracked` from `drawn(name, shape)`, `eval()`, and `clips` as input, [B, T * C, H, W] as it takes it.
 """
 
 import re
@@ -13,7 +13,7 @@ import numpy as np
 
 # From the path of one of our variables to the name in a ResNet as torchvision writes it, step by step.
 RESNET = (
-    (r"^over_frames/(resnet\d+/)?", ""),
+    (r"^(over_frames/)?(resnet\d+/)?", ""),
     (r"consensus/dense/", "fc."),
     (r"stem/conv/", "conv1."),
     (r"stem/norm/", "bn1."),

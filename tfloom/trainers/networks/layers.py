@@ -79,18 +79,19 @@ class ConvNorm(Composite):
 class TemporalConv(keras.Layer):
     """A convolution of 3 over time of each channel by itself: float32 [B * T, H, W, C] -> the same shape.
 
-    It starts as the shift of TSM: an eighth of the channels from t + 1, an eighth from t - 1, the others as they are.
+    share: it starts as the shift of TSM, C / share channels from t + 1, as many from t - 1, the others as they are;
+    None: all as they are.
     """
 
-    def __init__(self, frames: int, name: str) -> None:
+    def __init__(self, frames: int, name: str, share: int | None = 8) -> None:
         super().__init__(name=name)
-        self.frames = frames
+        self.frames, self.share = frames, share
 
     def build(self, shape: Any) -> None:
         channels = shape[-1]
-        eighth = channels // 8
-        start = np.zeros([3, channels], np.float32)
-        start[2, :eighth] = start[0, eighth : 2 * eighth] = start[1, 2 * eighth :] = 1
+        size = channels // self.share if self.share else 0
+        start = np.zeros([3, channels])
+        start[2, :size] = start[0, size : 2 * size] = start[1, 2 * size :] = 1
         self.kernel = self.add_weight(shape=start.shape, initializer=keras.initializers.Constant(start), name="kernel")
 
     def call(self, x: Any) -> Any:
