@@ -39,8 +39,9 @@ def batches(
     Where the spec has a weight they are (features, labels, weights), as Keras' model.fit takes them. Rows without a
     label, or of weight 0, are left out; so a batch may have fewer rows than the others.
 
-    features: by column, float32 [B, D], int64 [B, T] right-padded with -1, float32 [B, T] with NaN, or string [B].
-    labels: int64 or float32 [B]. weights: float32 [B].
+    features: by column, float32 [B, D], int64 [B, T] right-padded with -1, float32 [B, T] with NaN, string [B], or
+    string [B, N] with "".
+    labels: int64 or float32 [B], of several labels a row int64 [B, classes]. weights: float32 [B].
 
     Args:
       order: (seed, epoch): the rows in an order that is a function of the two; None: as they lie.
@@ -67,8 +68,8 @@ def batches(
     if label is not None and output.spec.weight is not None:
         feature_spec[WEIGHT] = tf.io.FixedLenFeature([], tf.float32)
     if label is not None:
-        dtype = tf.float32 if label.task == "regression" else tf.int64
-        feature_spec[label.name] = tf.io.FixedLenFeature([], dtype)
+        target = _targets(label)
+        feature_spec[label.name] = tf.io.FixedLenFeature(target.shape[1:], target.dtype)
 
     def parse(places: tf.Tensor, serialized: tf.Tensor) -> Any:
         read = tf.io.parse_example(serialized, feature_spec)
@@ -80,7 +81,8 @@ def batches(
         labels = parsed.pop(label.name)
         wanted = []
         if label.missing == "keep":  # materialised for prediction; there is nothing to learn from them
-            wanted.append(~tf.math.is_nan(labels) if labels.dtype.is_floating else labels >= 0)
+            first = labels[:, 0] if label.width else labels  # of several, all are missing or none
+            wanted.append(~tf.math.is_nan(first) if first.dtype.is_floating else first >= 0)
         if WEIGHT in parsed:  # not by a product with 0: that of a loss that is NaN is NaN
             wanted.append(parsed[WEIGHT] > 0)
         if wanted:
@@ -122,7 +124,7 @@ def examples_spec(columns: Sequence[Column]) -> dict[str, Any]:
         if kind.dtype == "int64":
             result[column.name] = tf.io.VarLenFeature(tf.int64)
         elif kind.dtype == "bytes":
-            result[column.name] = tf.io.FixedLenFeature([], tf.string)
+            result[column.name] = tf.io.VarLenFeature(tf.string) if kind.many else tf.io.FixedLenFeature([], tf.string)
         elif kind.dimension is None:
             result[column.name] = tf.io.VarLenFeature(tf.float32)
         else:
@@ -131,10 +133,15 @@ def examples_spec(columns: Sequence[Column]) -> dict[str, Any]:
 
 
 def dense(value: Any) -> tf.Tensor:
-    """Ids or numbers of any number a row -> [B, T], right-padded with -1 or NaN; anything else as it is."""
+    """Ids, numbers or bytes of any number a row -> [B, T], right-padded with -1, NaN or ""; anything else as it is."""
     if not isinstance(value, tf.SparseTensor):
         return value
-    return tf.sparse.to_dense(value, float("nan") if value.dtype.is_floating else -1)
+    return tf.sparse.to_dense(value, padding(value.dtype))
+
+
+def padding(dtype: tf.DType) -> Any:
+    """What a row with fewer values than others is padded with."""
+    return "" if dtype == tf.string else float("nan") if dtype.is_floating else -1
 
 
 def signature(columns: Sequence[Column], training: bool = False) -> dict[str, tf.TensorSpec]:
@@ -144,8 +151,7 @@ def signature(columns: Sequence[Column], training: bool = False) -> dict[str, tf
 
 def labelled_signature(spec: FeatureSpec, label: Label, training: bool = False) -> list[Any]:
     """The columns, as `signature` has them, and the labels of a batch."""
-    labels = tf.TensorSpec([None], tf.float32 if label.task == "regression" else tf.int64)
-    return [signature(spec.model_inputs, training), labels]
+    return [signature(spec.model_inputs, training), _targets(label)]
 
 
 def weight_signature(spec: FeatureSpec) -> list[Any]:
@@ -161,6 +167,11 @@ def keras_inputs(output: TransformOutput) -> dict[str, Any]:
     }
 
 
+def _targets(label: Label) -> tf.TensorSpec:
+    of_row = [label.width] if label.width else []
+    return tf.TensorSpec([None, *of_row], tf.float32 if label.task == "regression" else tf.int64)
+
+
 def _augmented(column: Column) -> tf.TensorSpec | None:
     told = column.augmented
     return told and tf.TensorSpec([None, *told.shape], told.dtype, name=column.name)
@@ -172,7 +183,7 @@ def _tensor(column: Column) -> tf.TensorSpec:
     if kind.dtype == "int64":
         return tf.TensorSpec([None, None], tf.int64, name=column.name)
     if kind.dtype == "bytes":
-        return tf.TensorSpec([None], tf.string, name=column.name)
+        return tf.TensorSpec([None, None] if kind.many else [None], tf.string, name=column.name)
     # Of a dimension of None: any number a row.
     return tf.TensorSpec([None, kind.dimension], tf.float32, name=column.name)
 
