@@ -13,6 +13,7 @@ from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Clip
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.trainers import pretrained
 from tfloom.trainers.backbone import Backbone, Features
 from tfloom.trainers.networks.mobilenet_v2 import MobileNetV2, divisible
 from tfloom.trainers.networks.modules import Modules
@@ -28,14 +29,17 @@ class VideoBackbone(Backbone):
     network: `resnet50`; `resnet18` and `mobilenet_v2` are smaller. width: the share of the network's channels, in
       multiples of 8. dropout: the share of units dropped before the last layer. partial_bn: batch normalization learns
       in the first layer alone, the others keep their statistics; for few clips and weights from elsewhere.
+    weights: a file of safetensors that the network starts from, of torchvision, timm or the TSM family.
     """
 
     accepts = {"clip": (Clip,)}
+    file_fields = ("weights",)
 
     network: Literal["resnet50", "resnet18", "mobilenet_v2"] = "resnet50"
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     partial_bn: bool = False
+    weights: str | None = None
 
     def parts(self, spec: FeatureSpec) -> dict[str, tuple[Column, ...]]:
         chosen = super().parts(spec)
@@ -63,6 +67,10 @@ class VideoBackbone(Backbone):
         """What the family puts into the network's blocks."""
         return Modules(frames)
 
+    def read_saved(self, layer: keras.Layer) -> None:
+        if self.weights is not None:
+            pretrained.read(self.weights, layer)
+
     def consensus(self, frames: int, units: int) -> keras.Layer:
         """The layer from features of frames [B, T, F] to [B, units]."""
         return Average(self.dropout, units)
@@ -89,7 +97,9 @@ class Average(keras.Layer):
     def __init__(self, dropout: float, units: int) -> None:
         super().__init__(name="consensus")
         self.dropout = keras.layers.Dropout(dropout) if dropout else None
-        self.dense = keras.layers.Dense(units, kernel_initializer=keras.initializers.RandomNormal(stddev=0.001))
+        self.dense = keras.layers.Dense(
+            units, kernel_initializer=keras.initializers.RandomNormal(stddev=0.001), name="dense"
+        )
 
     def call(self, x: Any, training: bool = False) -> Any:
         if self.dropout is not None:

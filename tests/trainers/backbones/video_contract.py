@@ -63,9 +63,7 @@ class VideoContract:
                 variable.assign(rng.uniform(0.5, 1.5, variable.shape))
             elif "kernel" in variable.path:
                 *spatial, inputs, outputs = variable.shape
-                fan_in = np.prod(spatial) * (
-                    inputs if outputs > 1 else 1
-                )  # depthwise: an output of each input
+                fan_in = np.prod(spatial) * (inputs if outputs > 1 else 1)  # depthwise: an output of each input
                 variable.assign(rng.normal(size=variable.shape) / np.sqrt(fan_in))
         return made
 
