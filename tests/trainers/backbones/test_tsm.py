@@ -42,3 +42,17 @@ def test_temporal_conv(shape):
     expected = sum(padded[:, k : k + 4] * own[:, k][:, None, None, None] for k in range(shape[-2]))
     told = temporal_conv(fold(tf.constant(CLIPS)), tf.constant(kernel), 4)
     np.testing.assert_allclose(told, expected.reshape(8, 3, 5, 16), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_the_gradient_of_a_shift(both):
+    """The sum of w * shift(x) has at each x the w of the place to which it was moved."""
+    x, w = tf.constant(CLIPS.reshape(8, 3, 5, 16)), np.random.default_rng(1).normal(size=[8, 3, 5, 16])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(w * shift(x, 4, both=both))
+    place = tf.reshape(tf.range(tf.size(x), dtype=tf.float64) + 1, x.shape)
+    came_from = shift(place, 4, both=both).numpy().ravel().astype(int)  # 0: from outside
+    expected = np.zeros(x.shape.num_elements() + 1)
+    expected[came_from] = w.ravel()
+    np.testing.assert_allclose(tape.gradient(total, x).numpy().ravel(), expected[1:])
