@@ -129,7 +129,7 @@ FIELDS = (
         (
             {"backbone": "dmn"},
             "--set: backbone.name: there is no 'dmn'",
-            "'dnn', or another of: cnn, dnn, linear, wide_deep",
+            "'dnn', or another of: ",
             "'dmn'",
         ),
         (

@@ -110,9 +110,9 @@ def load_train_spec(path: str | Path | None = None, changes: Mapping[str, str] |
 def _load(path: Path) -> TrainSpec:
     """With its files absolute, so that the train spec means the same ones wherever it is written to."""
     spec = load(path, TrainSpec)
-    files = spec.backbone.file_fields if isinstance(spec.backbone, Backbone) else ()
-    named = {field: name for field in files if (name := getattr(spec.backbone, field)) is not None}
-    if not named:
+    backbone = spec.backbone
+    if not isinstance(backbone, Backbone):
         return spec
-    update = {field: storage.absolute(path.parent, name) for field, name in named.items()}
-    return spec.model_copy(update={"backbone": spec.backbone.model_copy(update=update)})
+    named = {field: name for field in backbone.file_fields if (name := getattr(backbone, field)) is not None}
+    absolute = {field: storage.absolute(path.parent, name) for field, name in named.items()}
+    return spec.model_copy(update={"backbone": backbone.model_copy(update=absolute)}) if absolute else spec
