@@ -6,8 +6,8 @@ python docs/examples.py --check  write nothing, name what is out of date and exi
 An example stands between `<!-- example: begin KIND -->` and `<!-- example: end -->`: its columns in backquotes, the one
 that is shown last, and a table of raw rows, whose last cells are written here. A head of the table is the name of an
 input, or `raw` where one column reads one input. A cell is text, as CSV has it, `null`, or a list `[a, b]`; `''` is the
-empty text and `{b64: ...}` bytes. A backquoted `{...}` without a kind is a label. What is trained stands at 0.25, 0.5,
-0.75 and so on.
+empty text and `{b64: ...}` bytes, in a list too. A backquoted `{...}` without a kind is a label. What is trained stands
+at 0.25, 0.5, 0.75 and so on.
 
 One job materialises the examples of all pages, for tf.Transform takes many seconds for each. So an example has at most
 ROWS rows, of which all are training rows: its last one fills them up, which a column that learns from them counts. No
@@ -106,6 +106,8 @@ def value(cell: str) -> Any:
     """What a cell of the table stands for."""
     if cell.startswith("{b64: "):
         return base64.b64decode(yaml.safe_load(cell)["b64"])
+    if cell.startswith("[{b64: "):
+        return [base64.b64decode(one["b64"]) for one in yaml.safe_load(cell)]
     return yaml.safe_load(cell) if cell == "null" or cell[:1] in ("[", "'") else cell
 
 

@@ -401,7 +401,7 @@ def predict(
     directory = _exported(export)
     run = serving.predictor(directory.path)
     tables, left = [], rows
-    wanted = [*directory.spec.input_names, *(directory.spec.key if key is None else key)]
+    wanted = [*directory.spec.input_sources, *(directory.spec.key if key is None else key)]
     with raw_rows.opened(data, wanted) as sources:
         key = raw_rows.present(sources, directory.spec.key) if key is None else key
         for chunk, done in raw_rows.parsed(directory.spec, sources, labelled=False, keep=key):

@@ -32,11 +32,13 @@ class Transformed:
 
     dtype "float32" with a dimension D: [B, D]. dtype "int64" without one: ids, any number a row; -1 is
     out-of-vocabulary, and the right padding where a batch of them is made dense. dtype "float32" without one: numbers,
-    any number a row, none of them NaN, which is their right padding. dtype "bytes": [B].
+    any number a row, none of them NaN, which is their right padding. dtype "bytes": [B]; of many, any number a row,
+    none of them empty, which is their right padding.
     """
 
     dtype: Dtype
     dimension: int | None = None
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,9 @@ class Column(BaseModel):
     reads_many: ClassVar[bool] = False
     """Whether its inputs may be multi-valued."""
 
+    makes_many: ClassVar[bool] = False
+    """Whether `ingest` makes a list of the one value of a row, frames of an mp4: to a client it is multi-valued."""
+
     file_fields: ClassVar[tuple[str, ...]] = ()
     """Its fields that name a file; a relative path there starts at the spec's folder."""
 
@@ -227,7 +232,10 @@ class Column(BaseModel):
     # -- ingest: Python over Arrow, before any graph --------------------------------------------------------------
 
     def ingest(self, values: pa.Array) -> tuple[pa.Array, Mapping[int, str]]:
-        """Turn what lies in the data into what a client sends; also the reason for each row that cannot be."""
+        """Turn what lies in the data into what a client sends; also the reason for each row that cannot be.
+
+        Where it `makes_many`, into lists; a row without a value is null, or an empty list.
+        """
         return values, {}
 
     def chunk_rows(self) -> int | None:
@@ -242,7 +250,7 @@ class Column(BaseModel):
         raise NotImplementedError  # a kind says it
 
     def transform(self, values: Values) -> Any:
-        """Its TensorFlow ops: float32 [B, D], ragged int64 [B, None] or string [B], as `transformed_type` says."""
+        """Its TensorFlow ops: float32 [B, D], ragged int64 [B, None], string [B], as `transformed_type` says."""
         raise NotImplementedError  # a kind says it
 
     def training_form(self, values: Values) -> Any:

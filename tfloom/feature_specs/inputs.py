@@ -18,6 +18,7 @@ Dtype = Literal["float32", "int64", "string", "bytes"]
 class Input(BaseModel):
     """A column of the data that columns of the spec read.
 
+    source: the column of the data; left out, the one of its own name. So two inputs can be made of one.
     dtype: `int64`, `float32`, `string` or `bytes`; left out, the data and the kinds that read it say.
     multi_valued: any number of values a row: a list in Parquet, JSON lines or TFRecord, delimited text in CSV.
     delimiter: what separates the values of a text.
@@ -27,6 +28,7 @@ class Input(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    source: str | None = None
     dtype: Dtype | None = None
     multi_valued: bool = False
     delimiter: str | None = None

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-Scale = Literal["0_1", "-1_1", "imagenet", "none"]
+from pydantic import BeforeValidator
+
+# YAML reads 0_1 and -1_1 without quotation marks as whole numbers, 1 and -11.
+Scale = Annotated[
+    Literal["0_1", "-1_1", "imagenet", "none"],
+    BeforeValidator(lambda said: {1: "0_1", -11: "-1_1"}.get(said, said) if isinstance(said, int) else said),
+]
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -44,11 +50,11 @@ def grey(pixels: Any) -> Any:
     return tf.bitwise.right_shift(luma + 2**15, 16)
 
 
-def fitted(pixels: Any, height: int, width: int, short_side: int | None = None) -> Any:
+def fitted(pixels: Any, height: int, width: int, short_side: int | None = None, where: float = 0.5) -> Any:
     """Pixels [H, W, C] or [T, H, W, C] in the model's size: float32 of the same rank, by bilinear resizing.
 
     short_side: what the shorter side is resized to, the proportions kept, before height x width is cut out of the
-    middle; without it the picture is stretched.
+    middle; without it the picture is stretched. where: along the longer side, from 0, the left or the top, to 1.
     """
     import tensorflow as tf
 
@@ -56,7 +62,9 @@ def fitted(pixels: Any, height: int, width: int, short_side: int | None = None) 
         return tf.cast(tf.image.resize(pixels, [height, width]), tf.float32)  # of this size already: as it came
     size = tf.shape(pixels)[-3:-1]
     x = tf.image.resize(pixels, size * short_side // tf.reduce_min(size))
-    top, left = tf.unstack((tf.shape(x)[-3:-1] - [height, width]) // 2)
+    room = tf.shape(x)[-3:-1] - [height, width]
+    along = tf.cast(tf.cast(room, tf.float32) * where, tf.int32)
+    top, left = tf.unstack(tf.where(size > tf.reduce_min(size), along, room // 2))
     x = x[..., top : top + height, left : left + width, :]
     return tf.ensure_shape(x, [*pixels.shape[:-3], height, width, pixels.shape[-1]])
 

@@ -162,10 +162,19 @@ class FeatureSpec(BaseModel):
         """The inputs that columns read, in the order of the columns: what a client sends."""
         return tuple(dict.fromkeys(name for column in self.columns for name in column.inputs()))
 
+    def source(self, name: str) -> str:
+        """The column of the data that an input is read from."""
+        return self.inputs.get(name, Input()).source or name
+
+    @property
+    def input_sources(self) -> tuple[str, ...]:
+        """The columns of the data that inputs are read from."""
+        return tuple(dict.fromkeys(map(self.source, self.input_names)))
+
     @property
     def data_names(self) -> tuple[str, ...]:
-        """Every column of the data that is read: inputs, labels, weight, `where`, split and key."""
-        return tuple(dict.fromkeys((*self.input_names, *self.other_names)))
+        """Every column of the data that is read: for inputs, labels, weight, `where`, split and key."""
+        return tuple(dict.fromkeys((*self.input_sources, *self.other_names)))
 
     @property
     def other_names(self) -> tuple[str, ...]:

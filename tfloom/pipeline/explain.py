@@ -43,7 +43,7 @@ def explain(output: TransformOutput, data: Data, rows: int = 3) -> list[Explaine
     reasons: list[str] = []
     labels = [source["label"] for source in output.report["sources"]]
     layer = tft.TFTransformOutput(str(output.path)).transform_features_layer()
-    with opened(data, spec.input_names, labels) as sources:
+    with opened(data, spec.input_sources, labels) as sources:
         for _, done in parsed(spec, sources, labelled=False):
             batch = done.rows.slice(0, rows - len(told))
             reasons += [row["reason"] for row in done.rejected[:3]]
@@ -120,7 +120,11 @@ def _seen(
     value, *_ = values.values()
     of, ids = list(values.items())[-1]
     if column.transformed_type is not None and column.transformed_type.dtype == "bytes":
-        return f"a picture of {len(value[0])} bytes, float32 [{column.height}, {column.width}, {column.channels}]"  # type: ignore[attr-defined]
+        size = ", ".join(
+            str(getattr(column, side)) for side in ("frames", "height", "width", "channels") if hasattr(column, side)
+        )
+        what = f"{len(value)} pictures" if column.transformed_type.many else "a picture"
+        return f"{what} of {sum(map(len, value)):,} bytes, float32 [{size}]"
     if of not in num_buckets:
         numbers = " ".join(f"{number:.6g}" for number in value) or "none"
         return numbers if column.transformed_type is not None else f"{column.kind} of {numbers}"

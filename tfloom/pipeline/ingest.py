@@ -58,15 +58,18 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
     """
     rows, count = chunk.rows, chunk.rows.num_rows
     table = {name: rows.column(name) for name in rows.schema.names}
-    table |= {name: pa.nulls(count, pa.string()) for name in spec.input_names if name not in table}
+    table |= {name: pa.nulls(count, pa.string()) for name in spec.input_sources if name not in table}
     taken = np.ones(count, bool)
     if labelled and spec.where is not None:
         taken = _bools(where.evaluate(where.parse(spec.where), table))
     reasons: defaultdict[str, dict[int, str]] = defaultdict(dict)
     """By column, the one that counts first, and row."""
-    parsed = {name: _parse(spec, name, table[name], reasons[name]) for name in spec.input_names}
+    parsed = {
+        name: _parse(spec, name, table[source], reasons[source])
+        for name, source in zip(spec.input_names, map(spec.source, spec.input_names), strict=True)
+    }
     for weights, of in _parallel(spec).items():
-        parsed[weights] = _beside(of, parsed[of], weights, parsed[weights], reasons[weights])
+        parsed[weights] = _beside(of, parsed[of], weights, parsed[weights], reasons[spec.source(weights)])
     parsed = {name: _present(values) for name, values in parsed.items()}
     unlabelled = np.zeros(count, bool)
     if labelled:
@@ -131,21 +134,24 @@ def _parse(spec: FeatureSpec, name: str, values: pa.Array, reasons: dict[int, st
     declared = spec.inputs[name]
     readers = [column for column in spec.columns if name in column.inputs()]
     values = declared.without_na(values)
-    if declared.multi_valued:
+    made_many = any(column.makes_many for column in readers)
+    if declared.multi_valued and not made_many:
         if (vectors := next((column for column in readers if column.vector_size(name)), None)) is not None:
             return _vectors(name, declared, values, vectors, _who_needs(name, declared, readers), reasons)
         return _multi_valued(name, declared, values, reasons)
-    result, bad = _cast(declared, values)
+    is_made = made_many and pa.types.is_list(values.type)
+    result, bad = (values, pa.array(np.zeros(len(values), bool))) if is_made else _cast(declared, values)
     for column in {column.kind: column for column in readers}.values():  # those of a kind make the same of it
         result, why = column.ingest(result)
         for rejected, reason in why.items():
             reasons.setdefault(rejected, reason)
     for row in np.flatnonzero(_bools(bad)):
         reasons.setdefault(int(row), f"{name}: {values[int(row)].as_py()!r} is no {declared.dtype}")
+    counts = pc.fill_null(pc.list_value_length(result), 0) if made_many else pc.is_valid(result).cast(pa.int32())
     if (needed := _who_needs(name, declared, readers)) is not None:
-        for row in np.flatnonzero(_bools(pc.is_null(result))):
+        for row in np.flatnonzero(counts.to_numpy() == 0):
             reasons.setdefault(int(row), f"{name} is missing, and {needed}")
-    return of_values(result)
+    return from_counts(counts.to_numpy(), result.flatten()) if made_many else of_values(result)
 
 
 def _weights(weight: Weight, values: pa.Array, reasons: dict[int, str]) -> pa.Array:

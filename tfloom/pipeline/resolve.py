@@ -37,10 +37,13 @@ def resolve(spec: FeatureSpec, sources: Sequence[Source], threads: int = 1) -> F
     """
     check_columns(spec, sources)
     said = {name: spec.inputs.get(name, Input()) for name in spec.input_names}
-    open_ones = [name for name, i in said.items() if i.dtype is None or i.optional is None]
-    seen = look(sources, open_ones, threads)
+    open_ones = dict.fromkeys(spec.source(name) for name, i in said.items() if i.dtype is None or i.optional is None)
+    seen = look(sources, list(open_ones), threads)
     lists = {field.name for source in sources for field in schema(source) if pa.types.is_list(field.type)}
-    inputs = {name: _resolved(spec, name, said[name], seen.get(name), name in lists) for name in said}
+    inputs = {
+        name: _resolved(spec, name, one, seen.get(spec.source(name)), spec.source(name) in lists)
+        for name, one in said.items()
+    }
     for column in spec.columns:
         column.check_inputs(inputs)
     return spec.model_copy(update={"inputs": inputs})
@@ -53,13 +56,14 @@ def check_columns(spec: FeatureSpec, sources: Sequence[Source], wanted: Sequence
     """
     schemas = [(source, found) for source in sources if len(found := schema(source))]
     for name in spec.data_names if wanted is None else wanted:
+        made_of_it = [one for one in spec.input_names if spec.source(one) == name]
         having = next((source.label for source, found in schemas if name in found.names), None)
-        if name in spec.other_names:
+        if name in spec.other_names or not made_of_it:
             having = None
         for source, found in schemas:
             if name in found.names:
                 _check_kind(spec, source, name, found.field(name).type)
-            elif having is None or not spec.inputs.get(name, Input()).optional:
+            elif having is None or not all(spec.inputs.get(one, Input()).optional for one in made_of_it):
                 hint = f", or inputs.{name}: {{optional: true}}, as only files like {having} have it" if having else ""
                 raise DataError(f"{source.place}: has no column {name!r}, which {_reader(spec, name)} reads",
                                 expected=nearest(name, found.names) + hint,
@@ -178,6 +182,7 @@ def _resolved(spec: FeatureSpec, name: str, said: Input, seen: Seen | None, is_l
     readers = [column for column in spec.columns if name in column.inputs()]
     possible = [d for d in readers[0].accepted(name) if all(d in column.accepted(name) for column in readers)]
     told = said.dtype or (seen.dtype if seen else None)
+    is_list = is_list or any(column.makes_many for column in readers)
     if said.dtype is None and told == "float32" and seen and seen.integral and "float32" not in possible:
         told = "int64"  # whole numbers that were read as floats because some are missing
     if told == "string" and possible == ["bytes"]:
@@ -206,7 +211,7 @@ def _mismatch(spec: FeatureSpec, name: str, told: str) -> str:
 
 def _reader(spec: FeatureSpec, name: str) -> str:
     for column in spec.columns:
-        if name in column.inputs():
+        if name in map(spec.source, column.inputs()):
             return f"columns.{column.name}"
     label: Mapping[str, str] = {one.input: one.name for one in spec.labels}
     if name in label:

@@ -48,7 +48,7 @@ def parsed(
 
 def read(spec: FeatureSpec, sources: Sequence[Source], labelled: bool = True, keep: Sequence[str] = ()) -> list[str]:
     """The columns that `parsed` reads of sources. Raises DataError where a source lacks one."""
-    names = spec.data_names if labelled else spec.input_names
+    names = spec.data_names if labelled else spec.input_sources
     check_columns(spec, sources, names)
     for source in sources:
         known = schema(source).names

@@ -61,7 +61,7 @@ def score(
     with _made(out, overwrite, run.options.view_as(GoogleCloudOptions).temp_location) as staging:
         memory = staging / "memory"
         memory.mkdir()
-        sources = find({None: data}, memory, columns=[*spec.input_names, *(spec.key if key is None else key)])
+        sources = find({None: data}, memory, columns=[*spec.input_sources, *(spec.key if key is None else key)])
         key = raw_rows.present(sources, spec.key) if key is None else key
         columns = raw_rows.read(spec, sources, labelled=False, keep=key)
         if bigquery_table.is_one(out):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 TOLERANCE = 1e-6
@@ -27,13 +29,17 @@ def differing(expected: np.ndarray, received: np.ndarray, *, exact: bool = True)
     return ~(close | (expected == received) | (np.isnan(expected) & np.isnan(received)))
 
 
+PADDING: dict[str, Any] = {"i": -1, "f": np.nan, "O": b""}
+"""What a row of fewer values than others is padded with, by the kind of their dtype."""
+
+
 def same_width(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ids int64 [B, T] of two paddings -> the same padded with -1 to one width; all else as it is."""
-    if a.dtype != np.int64 or b.dtype != np.int64 or a.ndim != 2 or b.ndim != 2 or a.shape[1] == b.shape[1]:
+    """Ids int64 [B, T] or bytes [B, N] of two paddings -> the same padded to one width; all else as it is."""
+    if a.dtype != b.dtype or a.dtype.kind not in "iO" or a.ndim != 2 or b.ndim != 2 or a.shape[1] == b.shape[1]:
         return a, b
     width = max(a.shape[1], b.shape[1])
     return _padded(a, width), _padded(b, width)
 
 
-def _padded(ids: np.ndarray, width: int) -> np.ndarray:
-    return np.pad(ids, ((0, 0), (0, width - ids.shape[1])), constant_values=-1)
+def _padded(values: np.ndarray, width: int) -> np.ndarray:
+    return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=PADDING[values.dtype.kind])

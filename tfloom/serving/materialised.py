@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from tfloom.feature_specs.directories import ORIGIN, TransformOutput
 from tfloom.feature_specs.split import SPLITS
+from tfloom.serving.equality import PADDING
 
 _RECORDS = 8_192
 """Records parsed at once."""
@@ -18,17 +19,17 @@ _RECORDS = 8_192
 
 @dataclass(frozen=True)
 class Ragged:
-    """Ids or numbers, any number a row. values: int64 or float32, of all rows; starts: int64 [rows + 1]."""
+    """Ids, numbers or bytes, any number a row. values: int64, float32 or bytes, of all; starts: int64 [rows + 1]."""
 
     values: np.ndarray
     starts: np.ndarray
 
     def take(self, rows: np.ndarray, width: int) -> np.ndarray:
-        """[rows, T], right-padded with -1 or NaN; T is `width`, or the longest row's where that is more."""
+        """[rows, T], right-padded with -1, NaN or b""; T is `width`, or the longest row's where that is more."""
         starts, lengths = self.starts[rows], self.starts[rows + 1] - self.starts[rows]
         steps = np.arange(max(width, int(lengths.max(initial=0))))
         within = steps < lengths[:, None]
-        result = np.full(within.shape, -1 if self.values.dtype == np.int64 else np.nan, self.values.dtype)
+        result = np.full(within.shape, PADDING[self.values.dtype.kind], self.values.dtype)
         result[within] = self.values[(starts[:, None] + steps)[within]]
         return result
 
@@ -73,8 +74,9 @@ def _features(transformed: TransformOutput) -> dict[str, Any]:
     for column in transformed.spec.materialised:
         kind = column.transformed_type
         assert kind is not None
-        if kind.dtype == "int64" or (kind.dtype == "float32" and kind.dimension is None):
-            features[column.name] = tf.io.RaggedFeature(tf.as_dtype(kind.dtype), row_splits_dtype=tf.int64)
+        if kind.dtype == "int64" or (kind.dtype == "float32" and kind.dimension is None) or kind.many:
+            dtype = tf.string if kind.dtype == "bytes" else tf.as_dtype(kind.dtype)
+            features[column.name] = tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
         elif kind.dtype == "float32":
             features[column.name] = tf.io.FixedLenFeature([kind.dimension], tf.float32)
         else:

@@ -39,7 +39,8 @@ def batches(
     Where the spec has a weight they are (features, labels, weights), as Keras' model.fit takes them. Rows without a
     label, or of weight 0, are left out; so a batch may have fewer rows than the others.
 
-    features: by column, float32 [B, D], int64 [B, T] right-padded with -1, float32 [B, T] with NaN, or string [B].
+    features: by column, float32 [B, D], int64 [B, T] right-padded with -1, float32 [B, T] with NaN, string [B], or
+    string [B, N] with "".
     labels: int64 or float32 [B]. weights: float32 [B].
 
     Args:
@@ -122,7 +123,7 @@ def examples_spec(columns: Sequence[Column]) -> dict[str, Any]:
         if kind.dtype == "int64":
             result[column.name] = tf.io.VarLenFeature(tf.int64)
         elif kind.dtype == "bytes":
-            result[column.name] = tf.io.FixedLenFeature([], tf.string)
+            result[column.name] = tf.io.VarLenFeature(tf.string) if kind.many else tf.io.FixedLenFeature([], tf.string)
         elif kind.dimension is None:
             result[column.name] = tf.io.VarLenFeature(tf.float32)
         else:
@@ -131,10 +132,15 @@ def examples_spec(columns: Sequence[Column]) -> dict[str, Any]:
 
 
 def dense(value: Any) -> tf.Tensor:
-    """Ids or numbers of any number a row -> [B, T], right-padded with -1 or NaN; anything else as it is."""
+    """Ids, numbers or bytes of any number a row -> [B, T], right-padded with -1, NaN or ""; anything else as it is."""
     if not isinstance(value, tf.SparseTensor):
         return value
-    return tf.sparse.to_dense(value, float("nan") if value.dtype.is_floating else -1)
+    return tf.sparse.to_dense(value, padding(value.dtype))
+
+
+def padding(dtype: tf.DType) -> Any:
+    """What a row with fewer values than others is padded with."""
+    return "" if dtype == tf.string else float("nan") if dtype.is_floating else -1
 
 
 def signature(columns: Sequence[Column], training: bool = False) -> dict[str, tf.TensorSpec]:
@@ -172,7 +178,7 @@ def _tensor(column: Column) -> tf.TensorSpec:
     if kind.dtype == "int64":
         return tf.TensorSpec([None, None], tf.int64, name=column.name)
     if kind.dtype == "bytes":
-        return tf.TensorSpec([None], tf.string, name=column.name)
+        return tf.TensorSpec([None, None] if kind.many else [None], tf.string, name=column.name)
     # Of a dimension of None: any number a row.
     return tf.TensorSpec([None, kind.dimension], tf.float32, name=column.name)
 

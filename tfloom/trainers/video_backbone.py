@@ -61,7 +61,7 @@ class VideoBackbone(Backbone):
         """The layer from frames [N, H, W, C] to [N, h, w, features], with its `features`."""
         if self.network == "mobilenet_v2":
             return MobileNetV2(self.width, modules)
-        return ResNet(50 if self.network == "resnet50" else 18, divisible(64 * self.width), modules)
+        return ResNet(18 if self.network == "resnet18" else 50, divisible(64 * self.width), modules)
 
     def modules(self, frames: int) -> Modules:
         """What the family puts into the network's blocks."""
@@ -97,9 +97,8 @@ class Average(keras.Layer):
     def __init__(self, dropout: float, units: int) -> None:
         super().__init__(name="consensus")
         self.dropout = keras.layers.Dropout(dropout) if dropout else None
-        self.dense = keras.layers.Dense(
-            units, kernel_initializer=keras.initializers.RandomNormal(stddev=0.001), name="dense"
-        )
+        start = keras.initializers.RandomNormal(stddev=0.001)
+        self.dense = keras.layers.Dense(units, kernel_initializer=start, name="dense")
 
     def call(self, x: Any, training: bool = False) -> Any:
         if self.dropout is not None:

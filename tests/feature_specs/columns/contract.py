@@ -11,7 +11,7 @@ import tf_keras
 from tests.feature_specs.columns.materialised import BATCHED, MANY, ROWS, Materialised
 from tfloom.feature_specs.encoded import Encoded
 from tfloom.feature_specs.errors import SpecError
-from tfloom.feature_specs.features import Categorical, Image, Sequence
+from tfloom.feature_specs.features import Categorical, Clip, Image, Sequence
 from tfloom.feature_specs.spec import FeatureSpec, load_spec
 from tfloom.feature_specs.validation import validate
 
@@ -22,9 +22,9 @@ class ColumnContract:
     rows: the inputs by name, ROWS values each, and what labels are made from. inputs: what the spec says of them.
     labels: those of the spec that the columns learn from.
     columns: by name, every field beside the name; columns of other kinds among them where it is made of them.
-    transformed: by name, the materialised value of each row: a number, a list of ids, or bytes.
-    encoded: by name, the value of the typed feature: Dense and Image rows, of a Sequence the steps of each row; for
-      Categorical, `transformed` says it, of weights those and of the column that they are of the ids.
+    transformed: by name, the materialised value of each row: a number, a list of ids, bytes or a list of them.
+    encoded: by name, the value of the typed feature: Dense, Image and Clip rows, of a Sequence the steps of each row;
+      for Categorical, `transformed` says it, of weights those and of the column that they are of the ids.
     tables: the trained variables that `encode` reads, by column.
     no_raw: by name, why it has no tf.feature_column over raw rows.
     no_transformed: by name, why it has none over the transform output.
@@ -89,6 +89,8 @@ class ColumnContract:
             case "int64":
                 assert value.dtype == np.int64
                 assert materialised.ids[name] == expected
+            case "bytes" if column.transformed_type.many:
+                assert materialised.ids[name] == expected
             case "bytes":
                 assert value.tolist() == expected
 
@@ -137,7 +139,7 @@ class ColumnContract:
             np.testing.assert_allclose(feature.values[feature.mask], steps, rtol=1e-6, atol=1e-7)
             return
         expected = np.asarray(self.encoded.get(name, self.transformed.get(name)), np.float32)
-        if not isinstance(feature, Image):
+        if not isinstance(feature, Image | Clip):
             expected = expected.reshape(ROWS, -1)
         np.testing.assert_allclose(feature.values.numpy(), expected, rtol=1e-6, atol=1e-7)
 

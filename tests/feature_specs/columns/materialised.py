@@ -35,9 +35,9 @@ class Materialised:
     """The columns of the contracts over their rows.
 
     columns: by name, what a model reads: float32 [ROWS, D], int64 [ROWS, T] right-padded with -1, float32 [ROWS, T]
-      with NaN, or bytes [ROWS].
-    ids: of columns with any number of ids or numbers a row, what lies in the examples: a list a row, where -1 is
-      out-of-vocabulary.
+      with NaN, bytes [ROWS], or bytes [ROWS, N] with b"".
+    ids: of columns with any number of ids, numbers or pictures a row, what lies in the examples: a list a row, where -1
+      is out-of-vocabulary.
     features: the same as an Estimator reads them, such a column as a SparseTensorValue.
     more: the table that was materialised, with more rows than those of the contracts; see `with_more_rows`.
     """
@@ -159,5 +159,6 @@ def _row_bits(value: Any) -> Iterator[bytes]:
     if isinstance(value, tf.SparseTensor):
         ids, count = value.values.numpy(), int(value.dense_shape[0])
         splits = np.searchsorted(value.indices[:, 0].numpy(), np.arange(count + 1))
-        return (ids[i:j].tobytes() for i, j in itertools.pairwise(splits))
+        rows = (ids[i:j] for i, j in itertools.pairwise(splits))
+        return (b"|".join(row) if row.dtype == object else row.tobytes() for row in rows)
     return (row if isinstance(row, bytes) else row.tobytes() for row in value.numpy())

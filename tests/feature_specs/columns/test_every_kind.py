@@ -116,7 +116,7 @@ def by_origin(output: TransformOutput) -> Callable[[list[bytes]], dict[str, np.n
 def padded(value: Any) -> tf.Tensor:
     if not isinstance(value, tf.RaggedTensor):
         return value
-    return value.to_tensor(np.nan if value.dtype.is_floating else -1)
+    return value.to_tensor(inputs.padding(value.dtype))
 
 
 def ways(

@@ -6,7 +6,10 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from tfloom.trainers.networks.temporal import temporal_conv
 
 
 class Conv(keras.layers.Conv2D):
@@ -59,3 +62,25 @@ class ConvNorm(keras.Layer):
         if self.relu is None:
             return x
         return tf.nn.relu(x) if math.isinf(self.relu) else tf.clip_by_value(x, 0.0, self.relu)
+
+
+class TemporalConv(keras.Layer):
+    """A convolution of 3 over time of each channel by itself: float32 [B * T, H, W, C] -> the same shape.
+
+    share: it starts as the shift of TSM, C / share channels from t + 1, as many from t - 1, the others as they are;
+    None: all as they are.
+    """
+
+    def __init__(self, frames: int, name: str, share: int | None = 8) -> None:
+        super().__init__(name=name)
+        self.frames, self.share = frames, share
+
+    def build(self, shape: Any) -> None:
+        channels = shape[-1]
+        size = channels // self.share if self.share else 0
+        start = np.zeros([3, channels])
+        start[2, :size] = start[0, size : 2 * size] = start[1, 2 * size :] = 1
+        self.kernel = self.add_weight(shape=start.shape, initializer=keras.initializers.Constant(start), name="kernel")
+
+    def call(self, x: Any) -> Any:
+        return temporal_conv(x, self.kernel, self.frames)

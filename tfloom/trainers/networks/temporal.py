@@ -29,6 +29,11 @@ def moved(x: Any, by: int) -> Any:
     return tf.pad(kept, [[0, 0], around] + [[0, 0]] * (len(x.shape) - 2))
 
 
+def difference(y: Any, x: Any, frames: int, by: int = 1) -> Any:
+    """y of another frame less x of this one, [B * T, ...]: at t, y[t + by] - x[t]; zeros where t + by lies outside."""
+    return fold(moved(unfold(y, frames) - moved(unfold(x, frames), by), -by))
+
+
 def shift(x: Any, frames: int, share: int = 8, both: bool = True) -> Any:
     """The temporal shift of TSM (arXiv:1811.08383, section 3): [B * T, H, W, C] -> the same shape.
 

@@ -1,0 +1,161 @@
+"""Frames of a video file, by PyAV (FFmpeg): those asked for, upright, no larger than needed."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tfloom.feature_specs import storage
+from tfloom.feature_specs.errors import SpecError
+
+One = TypeVar("One")
+
+_WINDOW = re.compile(r"#t=(?:npt:)?(\d*\.?\d*)(?:,(\d*\.?\d+))?$")
+
+_DECODED = 0.9
+"""The share of its frames that a decoder has to give for a file to be whole: some begin with frames that lean on others
+before them."""
+
+
+def extra(module: str) -> Any:
+    """A module of the extra `video`. Raises SpecError where it is not installed."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise SpecError(f"{module}: is needed to read video, and is not there",
+                        expected="pip install 'tfloom[video]'", received=str(error)) from None  # fmt: skip
+
+
+def window(path: str) -> tuple[str, float, float]:
+    """A path, and the seconds of it that are meant: all, unless it ends with `#t=1.5,3` (W3C, Media Fragments URI)."""
+    found = _WINDOW.search(path)
+    if found is None:
+        return path, 0.0, math.inf
+    start, end = (float(text) if text else None for text in found.groups())
+    return path[: found.start()], start or 0.0, math.inf if end is None else end
+
+
+def pictures(
+    video: str | bytes, choose: Callable[[int], Sequence[int]], side: int, then: Callable[[np.ndarray], One]
+) -> list[One]:
+    """What `then` makes of some frames of a video; no other is converted, and no two are in memory at once.
+
+    Args:
+      video: a path, with a window or without one, or the content of a file.
+      choose: from how many frames there are to the indices of those wanted, rising.
+      side: the longest that the shorter side of a frame may be; larger ones are made smaller.
+      then: called with each, uint8 [H, W, 3], blue, green and red.
+
+    Raises OSError or ValueError: with why it cannot be read, has no frame, or less than it says.
+    """
+    av = extra("av")
+    path, start, end = window(video) if isinstance(video, str) else ("", 0.0, math.inf)
+    try:
+        if isinstance(video, bytes):
+            return _pictures(io.BytesIO(video), start, end, choose, side, then)
+        if not storage.is_remote(path):
+            return _pictures(path, start, end, choose, side, then)
+        with storage.opened(path, 1 << 20) as file:
+            return _pictures(file, start, end, choose, side, then)
+    except av.FFmpegError as error:
+        raise ValueError(error.strerror) from None
+
+
+def jpeg(pixels: np.ndarray, quality: int) -> bytes:
+    """uint8 [H, W, 3], blue, green and red, or [H, W] -> a JPEG."""
+    cv2 = extra("cv2")
+    content: bytes = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return content
+
+
+def _pictures(
+    file: Any, start: float, end: float, choose: Callable[[int], Sequence[int]], side: int, then: Callable[..., One]
+) -> list[One]:
+    said = _frames_said(file, start, end)
+    wanted = choose(said)
+    made = _chosen(file, start, end, wanted, side, then)
+    if len(made) < len(wanted):
+        found = sum(1 for _ in _decoded(file, start, end))
+        if found < _DECODED * said:
+            raise ValueError(f"{found} of its {said} frames can be decoded")
+        made = _chosen(file, start, end, choose(found), side, then)
+    return made
+
+
+def _chosen(
+    file: Any, start: float, end: float, wanted: Sequence[int], side: int, then: Callable[[np.ndarray], One]
+) -> list[One]:
+    made: list[One] = []
+    reformatter = extra("av.video.reformatter").VideoReformatter()
+    for index, frame in enumerate(_decoded(file, start, end)):
+        if index == wanted[len(made)]:
+            made.append(then(_upright(frame, side, reformatter)))
+            if len(made) == len(wanted):
+                break
+    return made
+
+
+def _frames_said(file: Any, start: float, end: float) -> int:
+    """How many frames the file has, by its packets, of which one holds a frame."""
+    with _opened(file) as container:
+        stream = _stream(container, start)
+        count = 0
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_discard:
+                shown = packet.pts if packet.pts is not None else packet.dts
+                count += start <= _seconds(shown, stream) < end
+            if packet.dts is not None and _seconds(packet.dts, stream) >= end:
+                break
+    if not count:
+        raise ValueError("has no frame" if end == math.inf else f"has no frame from {start:g} to {end:g} s")
+    return count
+
+
+def _decoded(file: Any, start: float, end: float) -> Iterator[Any]:
+    """Its frames in the order in which they are shown."""
+    with _opened(file) as container:
+        stream = _stream(container, start)
+        for frame in container.decode(stream):
+            shown = _seconds(frame.pts if frame.pts is not None else frame.dts, stream)
+            if shown >= end:
+                return
+            if shown >= start:
+                yield frame
+
+
+def _opened(file: Any) -> Any:
+    if not isinstance(file, str):
+        file.seek(0)
+    return extra("av").open(file, metadata_errors="ignore")
+
+
+def _stream(container: Any, start: float) -> Any:
+    """The video stream of a container, which stands before `start`."""
+    stream = container.streams.best("video")
+    if stream is None:
+        raise ValueError("has no video stream")
+    stream.codec_context.thread_count = 1  # there are more clips than cores
+    if start:
+        container.seek(int(start / stream.time_base) + (stream.start_time or 0), stream=stream)
+    return stream
+
+
+def _seconds(timestamp: int | None, stream: Any) -> float:
+    """From the beginning of the video; 0 where a file does not say it."""
+    return 0.0 if timestamp is None else float((timestamp - (stream.start_time or 0)) * stream.time_base)
+
+
+def _upright(frame: Any, side: int, reformatter: Any) -> np.ndarray:
+    """uint8 [H, W, 3] as it is shown: turned as the file says."""
+    height, width = frame.height, frame.width
+    scale = min(1.0, side / min(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    pixels: np.ndarray = reformatter.reformat(frame, *size, "bgr24", threads=1).to_ndarray()
+    return np.rot90(pixels, frame.rotation // 90) if frame.rotation else pixels
