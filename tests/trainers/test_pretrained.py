@@ -90,8 +90,10 @@ def test_the_last_layer_of_other_classes_starts_anew(tmp_path, caplog, classes):
     made = started(tmp_path, SMALL, tensors)
     (record,) = caplog.records
     assert "consensus/dense/kernel, consensus/dense/bias, which starts anew" in record.getMessage()
-    np.testing.assert_array_equal(made.network.stem.conv.kernel, tensors["conv1.weight"].transpose(2, 3, 1, 0))
-    assert np.abs(made.consensus.dense.kernel).max() < 0.01
+    np.testing.assert_array_equal(
+        made.over_clips.network.stem.conv.kernel, tensors["conv1.weight"].transpose(2, 3, 1, 0)
+    )
+    assert np.abs(made.over_clips.consensus.dense.kernel).max() < 0.01
 
 
 def test_all_there_says_nothing(tmp_path, caplog):

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfloom.trainers.networks.layers import norm
+from tfloom.trainers.networks.layers import Composite, norm
 from tfloom.trainers.networks.resnet import BLOCKS
 
 
-class InflatedResNet(keras.Layer):
+class InflatedResNet(Composite):
     """Clips float32 [B, T, H, W, C] -> float32 [B, ceil(T / 2), ceil(H / 32), ceil(W / 32), features].
 
     The first convolution spans 5 frames; so do 3 the first one of a block: of each in the first stage, of every other
@@ -52,7 +52,7 @@ class InflatedResNet(keras.Layer):
         return x
 
 
-class _Block(keras.Layer):
+class _Block(Composite):
     """x + branch(x), then ReLU; a branch of convolutions, the stride that of the one over 3 x 3."""
 
     def __init__(self, name: str, inputs: int, filters: tuple[int, ...], kernels: Any, stride: int) -> None:
@@ -72,7 +72,7 @@ class _Block(keras.Layer):
         return tf.nn.relu(y + (x if self.shortcut is None else self.shortcut(x, training=training)))
 
 
-class ConvNorm3D(keras.Layer):
+class ConvNorm3D(Composite):
     """A convolution over clips, its batch normalization and ReLU where `relu`; zeros around, as in `layers.Conv`.
 
     kernel: its frames, and its height and width. stride: of height and width.

@@ -7,12 +7,12 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfloom.trainers.networks.layers import norm
+from tfloom.trainers.networks.layers import Composite, norm
 
 Affinity = Literal["embedded_gaussian", "dot_product"]
 
 
-class NonLocal(keras.Layer):
+class NonLocal(Composite):
     """z = x + norm(W y), y_i = sum over j of f(x_i, x_j) g(x_j) / C(x): float32 [B, T, H, W, C] -> the same shape.
 
     With theta, phi and g linear maps to half the channels (equations 1 to 6). f and C are, by `affinity`:
