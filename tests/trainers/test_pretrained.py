@@ -84,39 +84,46 @@ def test_logits_of_tsm(tmp_path):
 SMALL = {"name": "tsn", "network": "resnet18", "width": 0.125}
 
 
+@pytest.fixture(scope="module")
+def made():
+    result = layer(SMALL, 5, 1)
+    traced(result, 1, 64)
+    return result
+
+
 @pytest.mark.parametrize("classes", [7, None])
-def test_the_last_layer_of_other_classes_starts_anew(tmp_path, caplog, classes):
+def test_the_last_layer_of_other_classes_starts_anew(tmp_path, caplog, made, classes):
     tensors = {name: one for name, one in small(classes or 1).items() if classes or "fc" not in name}
-    made = started(tmp_path, SMALL, tensors)
+    network, dense = made.over_clips.network, made.over_clips.consensus.dense
+    dense.kernel.assign(tf.ones(dense.kernel.shape))
+    started(tmp_path, SMALL, tensors, made)
     (record,) = caplog.records
-    assert "consensus/dense/kernel, consensus/dense/bias, which starts anew" in record.getMessage()
-    np.testing.assert_array_equal(
-        made.over_clips.network.stem.conv.kernel, tensors["conv1.weight"].transpose(2, 3, 1, 0)
-    )
-    assert np.abs(made.over_clips.consensus.dense.kernel).max() < 0.01
+    assert "over_frames/consensus/dense/kernel, over_frames/consensus/dense/bias, which starts anew" in record.message
+    np.testing.assert_array_equal(network.stem.conv.kernel, tensors["conv1.weight"].transpose(2, 3, 1, 0))
+    np.testing.assert_array_equal(dense.kernel, np.ones(dense.kernel.shape))
 
 
-def test_all_there_says_nothing(tmp_path, caplog):
+def test_all_there_says_nothing(tmp_path, caplog, made):
     with caplog.at_level(logging.INFO):
-        started(tmp_path, SMALL, small())
+        started(tmp_path, SMALL, small(), made)
     assert not caplog.records
 
 
-def test_what_a_file_lacks_and_has_too_much(tmp_path):
+def test_what_a_file_lacks_and_has_too_much(tmp_path, made):
     tensors = small()
     tensors["layer3.1.sparkle.weight"] = tensors.pop("layer3.1.conv2.weight")
     with pytest.raises(SpecError, match=r"lacks layer3\.1\.conv2\.weight and has no place here for layer3\.1\.sparkle"):
-        started(tmp_path, SMALL, tensors)
+        started(tmp_path, SMALL, tensors, made)
 
 
-def test_a_network_of_another_width(tmp_path):
-    with pytest.raises(SpecError, match=r"(?s)has another shape.*`network` and `width`.*\[8"):
-        started(tmp_path, SMALL | {"width": 0.25}, small())
+def test_a_network_of_another_width(tmp_path, made):
+    with pytest.raises(SpecError, match=r"(?s)has another shape.*`network` and `width`.*\[16"):
+        started(tmp_path, SMALL, drawn(resnet(18, 5, width=16)), made)
 
 
-def test_another_network(tmp_path):
+def test_another_network(tmp_path, made):
     with pytest.raises(SpecError, match="is of another network"):
-        started(tmp_path, SMALL | {"network": "mobilenet_v2"}, small())
+        started(tmp_path, SMALL, drawn(mobilenet(5)), made)
 
 
 def test_a_file_that_is_none(tmp_path):

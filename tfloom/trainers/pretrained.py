@@ -94,7 +94,7 @@ def read(path: str, layer: keras.Layer, own: Names | None = None) -> None:
     given = {id(variable) for variable in wanted.values()}
     kept = [one.path for one in layer.variables if id(one) not in given and "seed_generator" not in one.path]
     if kept:
-        _log.warning("backbone.weights: %s says nothing of %s, which starts anew", path, _some(kept))
+        _log.warning("backbone.weights: %s has nothing that fits %s, which starts anew", path, _some(kept))
 
 
 def _tensors(path: str) -> dict[str, np.ndarray]:
