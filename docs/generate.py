@@ -4,14 +4,14 @@ python docs/generate.py          write what is out of date
 python docs/generate.py --check  write nothing, name what is out of date and exit 1
 
 A page asks for the table of a model by `<!-- fields: begin NAME -->` and `<!-- fields: end -->`, where NAME is a column
-kind, a class of `MODELS`, a backbone (the fields of its own) or VideoBackbone (those that all over clips share). The
-meaning of a field is what the docstring of its class, or of a parent, says after `field: `; a field that no docstring
-explains is an error. What a kind is (`tfloom list columns` in full) stands between
-`<!-- about: begin NAME -->` and `<!-- about: end -->`, the table of all kinds between `<!-- kinds: begin columns -->`
-and `<!-- kinds: end -->`. The example of its page is written by `docs/examples.py`. Beam's options that the
-help shows stand between `<!-- beam: begin GROUP -->` and `<!-- beam: end -->`, GROUP being one of those of the help, in
-lower case and with dashes. `docs/dataflow/metadata.json`, the parameters of the Flex Template, is the help of
-`tfloom preprocess` too.
+kind, a class of `MODELS`, a backbone (the fields of its own), ClipBackbone (those that all over clips share) or
+VideoBackbone (those of networks over frames). The meaning of a field is what the docstring of its class, or of a
+parent, says after `field: `; a field that no docstring explains is an error. What a kind is (`tfloom list columns` in
+full) stands between `<!-- about: begin NAME -->` and `<!-- about: end -->`, the table of all kinds between
+`<!-- kinds: begin columns -->` and `<!-- kinds: end -->`. The example of its page is written by `docs/examples.py`.
+Beam's options that the help shows stand between `<!-- beam: begin GROUP -->` and `<!-- beam: end -->`, GROUP being one
+of those of the help, in lower case and with dashes. `docs/dataflow/metadata.json`, the parameters of the Flex Template,
+is the help of `tfloom preprocess` too.
 """
 
 from __future__ import annotations
@@ -93,9 +93,10 @@ def model(name: str) -> type[BaseModel]:
         return kind(name)
     from tfloom.trainers.backbone import Backbone
     from tfloom.trainers.train_spec import BACKBONES
-    from tfloom.trainers.video_backbone import VideoBackbone
+    from tfloom.trainers.video_backbone import ClipBackbone, VideoBackbone
 
-    return VideoBackbone if name == "VideoBackbone" else discovery.the_class(BACKBONES, name, Backbone, "name")
+    shared = {cls.__name__: cls for cls in (ClipBackbone, VideoBackbone)}
+    return shared.get(name) or discovery.the_class(BACKBONES, name, Backbone, "name")
 
 
 def about(cls: type[Column]) -> str:

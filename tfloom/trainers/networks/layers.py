@@ -12,6 +12,16 @@ import tensorflow as tf
 from tfloom.trainers.networks.temporal import temporal_conv
 
 
+class Composite(keras.Layer):
+    """A layer of layers: each makes its variables when it is first called.
+
+    Keras would find their shapes by tracing it once before that, and what it is made of once more, and so on.
+    """
+
+    def build(self, input_shape: Any = None) -> None:
+        pass
+
+
 class Conv(keras.layers.Conv2D):
     """A convolution that pads (size - 1) / 2 on each side: [N, H, W, C] -> [N, H / stride, W / stride, filters].
 
@@ -47,14 +57,16 @@ def norm(**more: Any) -> keras.layers.BatchNormalization:
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **more)
 
 
-class ConvNorm(keras.Layer):
-    """A convolution, its batch normalization and ReLU, up to `relu` where there is such a bound; None: no ReLU."""
+class ConvNorm(Composite):
+    """A convolution, its batch normalization and ReLU, up to `relu` where there is such a bound; None: no ReLU.
 
-    def __init__(
-        self, filters: int, size: int, stride: int = 1, relu: float | None = math.inf, name: str | None = None
-    ) -> None:
+    use_bias: some references have a bias, although the normalization takes it away again.
+    """
+
+    def __init__(self, filters: int, size: int, stride: int = 1, *, relu: float | None = math.inf,
+                 use_bias: bool = False, name: str | None = None) -> None:  # fmt: skip
         super().__init__(name=name)
-        self.conv, self.norm, self.relu = Conv(filters, size, stride, name="conv"), norm(name="norm"), relu
+        self.conv, self.norm, self.relu = Conv(filters, size, stride, use_bias, name="conv"), norm(name="norm"), relu
 
     def call(self, x: Any, training: bool = False) -> Any:
         """float32 [N, H, W, C] -> [N, ceil(H / stride), ceil(W / stride), filters]."""
