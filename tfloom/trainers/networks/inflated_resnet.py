@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,11 +18,14 @@ class InflatedResNet(Composite):
     The first convolution spans 5 frames; so do 3 the first one of a block: of each in the first stage, of every other
     one in the others. After the first stage every two frames become one.
 
-    depth: 18 or 50. width: channels of the first stage, 64 in the paper. after: layers that follow a block, by its name
-    in a state dict, such as `layer2.1`. last_stride: of the last stage; 1 for maps of twice the size.
+    depth: 18 or 50. width: channels of the first stage, 64 in the paper. last_stride: of the last stage; 1 for maps of
+    twice the size. after: the layer that follows a block, if one does, of the block's name in a state dict, such as
+    `layer2.1`, and its channels.
     """
 
-    def __init__(self, depth: int, width: int, after: Mapping[str, keras.Layer], last_stride: int = 2) -> None:
+    def __init__(
+        self, depth: int, width: int, after: Callable[[str, int], keras.Layer | None], last_stride: int = 2
+    ) -> None:
         super().__init__(name=f"inflated_resnet{depth}")
         channels, expansion = width, 4 if depth == 50 else 1
         self.stem = ConvNorm3D(width, (5, 7), 2, name="stem")
@@ -36,8 +39,8 @@ class InflatedResNet(Composite):
                 filters = (*[planes] * (len(kernels) - 1), planes * expansion)
                 made.append(_Block(f"layer{stage}_{index}", channels, filters, kernels, stride))
                 channels = planes * expansion
-                if (name := f"layer{stage}.{index}") in after:
-                    made.append(after[name])
+                if (own := after(f"layer{stage}.{index}", channels)) is not None:
+                    made.append(own)
             self.stages.append(made)
         self.features = channels
 
