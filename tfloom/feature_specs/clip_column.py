@@ -16,7 +16,7 @@ from tfloom.feature_specs.column import Augmented, Batch, Column, Transformed, V
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Clip
 from tfloom.feature_specs.inputs import Dtype
-from tfloom.feature_specs.pictures import Scale, fitted, scaled
+from tfloom.feature_specs.pictures import Scale, fitted, reason, scaled
 
 Size = Annotated[int, Field(ge=1, le=8192)]
 
@@ -104,7 +104,7 @@ class ClipColumn(Column):
         return True
 
     def chunk_rows(self) -> int | None:
-        return None if self.content == "frames" else _CHUNK_ROWS
+        return _CHUNK_ROWS if self.content == "path" else None
 
     # -- ingest -----------------------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class ClipColumn(Column):
         try:
             sizes = {tuple(_decoded(picture, 1).shape) for picture in pictures}
         except tf.errors.OpError as error:
-            raise ValueError(error.message.split("\n")[0]) from None
+            raise ValueError(reason(error)) from None
         if len(sizes) > 1:
             raise ValueError("has frames of " + " and ".join(f"{w} x {h}" for h, w, _ in sorted(sizes)) + " pixels")
         return pictures

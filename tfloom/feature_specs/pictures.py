@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 Scale = Literal["0_1", "-1_1", "imagenet", "none"]
@@ -74,3 +75,9 @@ def scaled(x: Any, scale: Scale) -> Any:
             return (x / 255.0 - _IMAGENET_MEAN) / _IMAGENET_DEVIATION
         case "none":
             return x
+
+
+def reason(error: Exception) -> str:
+    """What an error says in a line, without TensorFlow's names of its nodes and ops."""
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error), flags=re.DOTALL)
+    return " ".join(text.split())[:200]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,7 +14,7 @@ from tfloom.feature_specs.column import Augmented, Batch, Column, Transformed, V
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Image as ImageFeature
 from tfloom.feature_specs.inputs import Dtype
-from tfloom.feature_specs.pictures import Scale, decoded, fitted, grey, scaled
+from tfloom.feature_specs.pictures import Scale, decoded, fitted, grey, reason, scaled
 
 
 class Image(Column):
@@ -82,7 +81,7 @@ class Image(Column):
                 pictures.append(picture or None)
             except (OSError, ValueError, tf.errors.OpError) as error:
                 pictures.append(None)
-                reasons[row] = f"{self.inputs()[0]} is not a picture: {_reason(error)}"
+                reasons[row] = f"{self.inputs()[0]} is not a picture: {reason(error)}"
         return pa.array(pictures, pa.binary()), reasons
 
     @property
@@ -121,9 +120,3 @@ class Image(Column):
     def _read(self, encoded: Any) -> Any:
         pixels = decoded(encoded)
         return pixels if self.channels == 3 else grey(pixels)
-
-
-def _reason(error: Exception) -> str:
-    """What an error says in a line, without TensorFlow's names of its nodes and ops."""
-    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error), flags=re.DOTALL)
-    return " ".join(text.split())[:200]
