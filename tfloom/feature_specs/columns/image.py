@@ -23,7 +23,8 @@ class Image(Column):
     What is materialised, and what a client sends, is the encoded picture; the trainer and the export decode it by
     the same function. A row whose picture cannot be read or decoded is rejected.
 
-    content: `bytes`, the encoded picture itself, or `path`, a file that preprocessing reads.
+    content: `bytes`, the encoded picture itself, or `path`, a file that preprocessing reads; a relative one starts at
+      the folder of the data.
     height, width: of the picture that the model sees, in pixels, by bilinear resizing.
     short_side: what the shorter side is resized to, in pixels, the proportions kept, before height x width is cut out
       of the middle; left out, the picture is stretched, whatever its proportions were.
@@ -63,7 +64,11 @@ class Image(Column):
                 )
 
     def chunk_rows(self) -> int | None:
-        return 1_000 if self.content == "path" else None
+        return 1_000 if self.reads_files else None
+
+    @property
+    def reads_files(self) -> bool:
+        return self.content == "path"
 
     def needs_value(self, name: str) -> bool:
         return True
@@ -75,7 +80,7 @@ class Image(Column):
         reasons: dict[int, str] = {}
         for row, value in enumerate(values.to_pylist()):
             try:
-                picture = storage.read(value.decode()) if value and self.content == "path" else value
+                picture = storage.read(value.decode()) if value and self.reads_files else value
                 if value:
                     decoded(picture)
                 pictures.append(picture or None)
