@@ -4,13 +4,14 @@ python docs/generate.py          write what is out of date
 python docs/generate.py --check  write nothing, name what is out of date and exit 1
 
 A page asks for the table of a model by `<!-- fields: begin NAME -->` and `<!-- fields: end -->`, where NAME is a column
-kind or a class of `MODELS`. The meaning of a field is what the docstring of its class, or of a parent, says after
-`field: `; a field that no docstring explains is an error. What a kind is (`tfloom list columns` in full) stands between
-`<!-- about: begin NAME -->` and `<!-- about: end -->`, the table of all kinds between `<!-- kinds: begin columns -->`
-and `<!-- kinds: end -->`. The example of its page is written by `docs/examples.py`. Beam's options that the
-help shows stand between `<!-- beam: begin GROUP -->` and `<!-- beam: end -->`, GROUP being one of those of the help, in
-lower case and with dashes. `docs/dataflow/metadata.json`, the parameters of the Flex Template, is the help of
-`tfloom preprocess` too.
+kind, a class of `MODELS`, a backbone (the fields of its own), ClipBackbone (those that all over clips share) or
+VideoBackbone (those of networks over frames). The meaning of a field is what the docstring of its class, or of a
+parent, says after `field: `; a field that no docstring explains is an error. What a kind is (`tfloom list columns` in
+full) stands between `<!-- about: begin NAME -->` and `<!-- about: end -->`, the table of all kinds between
+`<!-- kinds: begin columns -->` and `<!-- kinds: end -->`. The example of its page is written by `docs/examples.py`.
+Beam's options that the help shows stand between `<!-- beam: begin GROUP -->` and `<!-- beam: end -->`, GROUP being one
+of those of the help, in lower case and with dashes. `docs/dataflow/metadata.json`, the parameters of the Flex Template,
+is the help of `tfloom preprocess` too.
 """
 
 from __future__ import annotations
@@ -85,8 +86,17 @@ def kinds() -> str:
 
 
 def model(name: str) -> type[BaseModel]:
-    """The class of a column kind, or of `MODELS`."""
-    return MODELS[name] if name in MODELS else kind(name)
+    """The class of a column kind, of a backbone, or of `MODELS`."""
+    if name in MODELS:
+        return MODELS[name]
+    if name in discovery.names(KINDS):
+        return kind(name)
+    from tfloom.trainers.backbone import Backbone
+    from tfloom.trainers.train_spec import BACKBONES
+    from tfloom.trainers.video_backbone import ClipBackbone, VideoBackbone
+
+    shared = {cls.__name__: cls for cls in (ClipBackbone, VideoBackbone)}
+    return shared.get(name) or discovery.the_class(BACKBONES, name, Backbone, "name")
 
 
 def about(cls: type[Column]) -> str:
@@ -108,13 +118,18 @@ def first_line(cls: type[Column]) -> str:
 
 
 def field_table(cls: type[BaseModel]) -> str:
-    """A Markdown table of the fields of a model, but for the one that says which model it is."""
+    """A Markdown table of the fields of a model, but for the one that says which model it is.
+
+    Of a backbone, whose `name` says that: those that its own class declares.
+    """
+    whole = issubclass(cls, Column) or cls in MODELS.values()
+    told = set(cls.model_fields) if whole else set(cls.__annotations__) - {"name"}
     properties = cls.model_json_schema()["properties"]
     definitions = cls.model_json_schema().get("$defs", {})
     meanings = field_meanings(cls)
     lines = [table_row("field", "type", "default", "meaning"), table_row(*["---"] * 4)]
     for name, field in cls.model_fields.items():
-        if name in DISCRIMINATORS:
+        if name in DISCRIMINATORS or name not in told:
             continue
         if name not in meanings:
             raise LookupError(f"{cls.__name__}: its docstring does not say what `{name}` means")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-Scale = Literal["0_1", "-1_1", "imagenet", "none"]
+from pydantic import BeforeValidator
+
+# YAML reads 0_1 and -1_1 without quotation marks as whole numbers, 1 and -11.
+Scale = Annotated[
+    Literal["0_1", "-1_1", "imagenet", "none"],
+    BeforeValidator(lambda said: {1: "0_1", -11: "-1_1"}.get(said, said) if isinstance(said, int) else said),
+]
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

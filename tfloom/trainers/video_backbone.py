@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import keras
 import tensorflow as tf
@@ -13,29 +13,39 @@ from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Clip
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.trainers import pretrained
 from tfloom.trainers.backbone import Backbone, Features
+from tfloom.trainers.networks.layers import Composite
 from tfloom.trainers.networks.mobilenet_v2 import MobileNetV2, divisible
 from tfloom.trainers.networks.modules import Modules
 from tfloom.trainers.networks.resnet import ResNet
-from tfloom.trainers.networks.temporal import unfold
+from tfloom.trainers.networks.temporal import fold, unfold
 
 
-class VideoBackbone(Backbone):
-    """A network over frames with the modules of a family in it. A family derives from it, one file each.
+class ClipBackbone(Backbone):
+    """A network over clips. A family derives from it, or from `VideoBackbone`, one file each.
 
     It reads the group `clip` where the spec has one, else every column: one column of clips.
 
-    network: `resnet50`; `resnet18` and `mobilenet_v2` are smaller. width: the share of the network's channels, in
-      multiples of 8. dropout: the share of units dropped before the last layer. partial_bn: batch normalization learns
-      in the first layer alone, the others keep their statistics; for few clips and weights from elsewhere.
+    width: the share of the network's channels, in multiples of 8. dropout: the share of units dropped before the last
+      layer. partial_bn: batch normalization learns in the first layer alone, the others keep their statistics; for few
+      clips and weights from elsewhere. weights: a file of safetensors that the network starts from, of torchvision,
+      timm or the TSM family.
     """
 
     accepts = {"clip": (Clip,)}
+    file_fields = ("weights",)
 
-    network: Literal["resnet50", "resnet18", "mobilenet_v2"] = "resnet50"
+    frames_in_step: ClassVar[int] = 1
+    """The frames that the network takes together: a clip has a multiple of them."""
+
+    names_of_modules: ClassVar[pretrained.Names] = {}
+    """What a file of `weights` calls a family's modules, beside the names of a plain network."""
+
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     partial_bn: bool = False
+    weights: str | None = None
 
     def parts(self, spec: FeatureSpec) -> dict[str, tuple[Column, ...]]:
         chosen = super().parts(spec)
@@ -43,21 +53,45 @@ class VideoBackbone(Backbone):
             raise SpecError(f"groups: the backbone {self.name} reads one column of clips",
                             expected="a group 'clip' with one column in it",
                             received=", ".join(column.name for column in chosen["clip"]))  # fmt: skip
+        (column,) = chosen["clip"]
+        if frames_of(column) % self.frames_in_step:
+            raise SpecError(f"columns.{column.name}.frames: the backbone {self.name} takes {self.frames_in_step} "
+                            "frames together", expected=f"a multiple of {self.frames_in_step}",
+                            received=f"{frames_of(column)}")  # fmt: skip
         return chosen
 
     def layer(self, parts: Mapping[str, tuple[Column, ...]], num_buckets: Mapping[str, int], units: int) -> keras.Layer:
         (column,) = parts["clip"]
-        frames: int = column.frames  # type: ignore[attr-defined]  # every kind of clip says how many
-        made = VideoLayer(self.name, frames, self.net(self.modules(frames)), self.consensus(frames, units))
+        made = VideoLayer(self.name, self.over_clips(frames_of(column), units))
         if self.partial_bn:
             keep_statistics(made)
         return made
+
+    def read_saved(self, layer: keras.Layer) -> None:
+        if self.weights is not None:
+            pretrained.read(self.weights, layer, self.names_of_modules)
+
+    def over_clips(self, frames: int, units: int) -> keras.Layer:
+        """The layer from clips float32 [B, frames, H, W, C] to [B, units]."""
+        raise NotImplementedError
+
+
+class VideoBackbone(ClipBackbone):
+    """A network over frames with the modules of a family in it.
+
+    network: `resnet50`; `resnet18` and `mobilenet_v2` are smaller.
+    """
+
+    network: Literal["resnet50", "resnet18", "mobilenet_v2"] = "resnet50"
+
+    def over_clips(self, frames: int, units: int) -> keras.Layer:
+        return OverFrames(frames, self.net(self.modules(frames)), self.consensus(frames, units))
 
     def net(self, modules: Modules) -> Any:
         """The layer from frames [N, H, W, C] to [N, h, w, features], with its `features`."""
         if self.network == "mobilenet_v2":
             return MobileNetV2(self.width, modules)
-        return ResNet(50 if self.network == "resnet50" else 18, divisible(64 * self.width), modules)
+        return ResNet(18 if self.network == "resnet18" else 50, divisible(64 * self.width), modules)
 
     def modules(self, frames: int) -> Modules:
         """What the family puts into the network's blocks."""
@@ -69,32 +103,53 @@ class VideoBackbone(Backbone):
 
 
 class VideoLayer(keras.Layer):
-    """Features -> float32 [B, units]: each frame through the network, then what the consensus makes of all."""
+    """Features -> float32 [B, units]: what the layer over clips says of each view of a row, and their mean."""
 
-    def __init__(self, name: str, frames: int, network: keras.Layer, consensus: keras.Layer) -> None:
+    def __init__(self, name: str, over_clips: keras.Layer) -> None:
         super().__init__(name=name)
-        self.frames, self.network, self.consensus = frames, network, consensus
+        self.over_clips = over_clips
 
     def call(self, features: Features, training: bool = False) -> Any:
         (clip,) = features["clip"]
-        x = clip.values  # type: ignore[union-attr]
-        x = self.network(tf.reshape(x, [-1, *x.shape[2:]]), training=training)
+        outputs = self.over_clips(clip.values, training=training)  # type: ignore[union-attr]
+        return over_views(outputs, clip.views)  # type: ignore[union-attr]
+
+
+class OverFrames(Composite):
+    """float32 [B, T, H, W, C] -> [B, units]: each frame through the network, then what the consensus makes of all.
+
+    frames: how many of a clip the network gives out, T or fewer.
+    """
+
+    def __init__(self, frames: int, network: keras.Layer, consensus: keras.Layer) -> None:
+        super().__init__(name="over_frames")
+        self.frames, self.network, self.consensus = frames, network, consensus
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = self.network(fold(x), training=training)
         pooled = unfold(tf.reduce_mean(x, axis=(1, 2)), self.frames)
-        return over_views(self.consensus(pooled, training=training), clip.views)  # type: ignore[union-attr]
+        return self.consensus(pooled, training=training)
 
 
-class Average(keras.Layer):
+class Average(Composite):
     """A class score for each frame, and their mean (TSN, arXiv:1608.00859): float32 [B, T, F] -> [B, units]."""
 
     def __init__(self, dropout: float, units: int) -> None:
         super().__init__(name="consensus")
         self.dropout = keras.layers.Dropout(dropout) if dropout else None
-        self.dense = keras.layers.Dense(units, kernel_initializer=keras.initializers.RandomNormal(stddev=0.001))
+        start = keras.initializers.RandomNormal(stddev=0.001)
+        self.dense = keras.layers.Dense(units, kernel_initializer=start, name="dense")
 
     def call(self, x: Any, training: bool = False) -> Any:
         if self.dropout is not None:
             x = self.dropout(x, training=training)
         return tf.reduce_mean(self.dense(x), axis=1)
+
+
+def frames_of(column: Column) -> int:
+    """T of a column of clips."""
+    frames: int = column.frames  # type: ignore[attr-defined]  # every kind of clip says how many
+    return frames
 
 
 def over_views(outputs: Any, views: int) -> Any:

@@ -10,7 +10,7 @@ from tests.feature_specs.columns.contract import ColumnContract
 from tfloom.feature_specs.columns.image import Image
 from tfloom.feature_specs.encoded import Encoded
 from tfloom.feature_specs.errors import SpecError
-from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.feature_specs.spec import FeatureSpec, load_spec
 from tfloom.feature_specs.validation import validate
 from tfloom.pipeline import rows as raw_rows
 from tfloom.pipeline.resolve import resolve
@@ -188,3 +188,11 @@ def test_what_is_drawn_for_a_row_does_not_depend_on_its_batch(channels):
     assert whole.min() >= 0
     assert whole.max() <= 255
     assert column.augment(pictures[:0], SEEDS[:0]).shape == (0, 16, 12, channels)
+
+
+@pytest.mark.parametrize("scale", ["0_1", "-1_1"])
+def test_a_scale_as_yaml_reads_it(tmp_path, scale):
+    """Without quotation marks it is a whole number there."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"columns: [{{name: x, kind: image, height: 2, width: 2, scale: {scale}}}]")
+    assert load_spec(path).columns[0].scale == scale

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tests.trainers.backbones.video_contract import VideoContract
-from tfloom.trainers.networks.temporal import fold, shift, temporal_conv
+from tfloom.trainers.networks.layers import TemporalConv
+from tfloom.trainers.networks.temporal import difference, fold, shift, temporal_conv
 
 
 class TestTsm(VideoContract):
@@ -42,3 +43,35 @@ def test_temporal_conv(shape):
     expected = sum(padded[:, k : k + 4] * own[:, k][:, None, None, None] for k in range(shape[-2]))
     told = temporal_conv(fold(tf.constant(CLIPS)), tf.constant(kernel), 4)
     np.testing.assert_allclose(told, expected.reshape(8, 3, 5, 16), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("by", [1, -1])
+def test_difference(by):
+    there, here = CLIPS, CLIPS**2
+    expected = np.zeros_like(CLIPS)
+    for t in range(4):
+        if 0 <= t + by < 4:
+            expected[:, t] = there[:, t + by] - here[:, t]
+    told = difference(fold(tf.constant(there)), fold(tf.constant(here)), 4, by)
+    np.testing.assert_array_equal(told, expected.reshape(8, 3, 5, 16))
+
+
+@pytest.mark.parametrize("share", [2, 4, 8, None])
+def test_a_learned_shift_starts_as_the_shift(share):
+    x = fold(tf.constant(CLIPS.astype(np.float32)))
+    expected = x if share is None else shift(x, 4, share)
+    np.testing.assert_array_equal(TemporalConv(4, "temporal", share)(x), expected)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_the_gradient_of_a_shift(both):
+    """The sum of w * shift(x) has at each x the w of the place to which it was moved."""
+    x, w = tf.constant(CLIPS.reshape(8, 3, 5, 16)), np.random.default_rng(1).normal(size=[8, 3, 5, 16])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(w * shift(x, 4, both=both))
+    place = tf.reshape(tf.range(tf.size(x), dtype=tf.float64) + 1, x.shape)
+    came_from = shift(place, 4, both=both).numpy().ravel().astype(int)  # 0: from outside
+    expected = np.zeros(x.shape.num_elements() + 1)
+    expected[came_from] = w.ravel()
+    np.testing.assert_allclose(tape.gradient(total, x).numpy().ravel(), expected[1:])

@@ -1,5 +1,6 @@
 """Clips in, outputs out: what every backbone over clips has to keep, beside its size as published."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from tfloom.feature_specs.features import Clip
 from tfloom.trainers.macs import macs
 from tfloom.trainers.train_spec import TrainSpec
 
+PAGE = Path(__file__).parents[3] / "docs/video_backbones.md"
 FRAMES, SIZE = 8, 32
 CLIPS = np.random.default_rng(0).normal(size=[3, FRAMES, SIZE, SIZE, 3]).astype(np.float32)
 CLIPS += np.float32([-1, 0, 1])[:, None, None, None, None]
@@ -50,6 +52,13 @@ class VideoContract:
         function = function.get_concrete_function(tf.TensorSpec([1, FRAMES, 224, 224, 3]))
         assert sum(int(np.prod(v.shape)) for v in made.trainable_variables) == self.parameters
         assert macs(function) / 1e9 == pytest.approx(self.gmacs, rel=1e-3)
+
+    def test_the_page_has_its_section_and_its_size(self):
+        fields = ", ".join(f"{field}: {value}" for field, value in self.fields.items() if field != "name")
+        what = ", ".join(filter(None, [self.fields["name"], fields]))
+        lines = PAGE.read_text().splitlines()
+        assert f"## {self.fields['name']}" in lines
+        assert f"| `{what}` | {self.units} | {self.parameters:,} | {self.gmacs:.2f} |" in lines
 
     @pytest.fixture(scope="class")
     def filled(self):

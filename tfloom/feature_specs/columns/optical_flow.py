@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from tfloom.feature_specs import video_file
 from tfloom.feature_specs.clip_column import ClipColumn
+from tfloom.feature_specs.pictures import Scale
 
 Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Two grey frames, uint8 [H, W] -> float32 [H, W, 2] in pixels, x and y."""
@@ -37,12 +38,14 @@ class OpticalFlow(ClipColumn):
     method: Literal["dis", "farneback", "tv_l1"] = "dis"
     stack: Annotated[int, Field(ge=1, le=64)] = 5
     bound: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
-    scale: Literal["-1_1", "0_1", "none"] = "-1_1"
+    scale: Scale = "-1_1"
 
     @model_validator(mode="after")
     def _no_colours(self) -> OpticalFlow:
         if self.augmentation and (self.augmentation.brightness or self.augmentation.contrast):
             raise ValueError("an augmentation without brightness and contrast, which flow does not have")
+        if self.scale == "imagenet":
+            raise ValueError("-1_1, 0_1 or none: imagenet is of colours")
         return self
 
     @property

@@ -6,7 +6,20 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from tfloom.trainers.networks.temporal import temporal_conv
+
+
+class Composite(keras.Layer):
+    """A layer of layers: each makes its variables when it is first called.
+
+    Keras would find their shapes by tracing it once before that, and what it is made of once more, and so on.
+    """
+
+    def build(self, input_shape: Any = None) -> None:
+        pass
 
 
 class Conv(keras.layers.Conv2D):
@@ -44,14 +57,16 @@ def norm(**more: Any) -> keras.layers.BatchNormalization:
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **more)
 
 
-class ConvNorm(keras.Layer):
-    """A convolution, its batch normalization and ReLU, up to `relu` where there is such a bound; None: no ReLU."""
+class ConvNorm(Composite):
+    """A convolution, its batch normalization and ReLU, up to `relu` where there is such a bound; None: no ReLU.
 
-    def __init__(
-        self, filters: int, size: int, stride: int = 1, relu: float | None = math.inf, name: str | None = None
-    ) -> None:
+    use_bias: some references have a bias, although the normalization takes it away again.
+    """
+
+    def __init__(self, filters: int, size: int, stride: int = 1, *, relu: float | None = math.inf,
+                 use_bias: bool = False, name: str | None = None) -> None:  # fmt: skip
         super().__init__(name=name)
-        self.conv, self.norm, self.relu = Conv(filters, size, stride, name="conv"), norm(name="norm"), relu
+        self.conv, self.norm, self.relu = Conv(filters, size, stride, use_bias, name="conv"), norm(name="norm"), relu
 
     def call(self, x: Any, training: bool = False) -> Any:
         """float32 [N, H, W, C] -> [N, ceil(H / stride), ceil(W / stride), filters]."""
@@ -59,3 +74,25 @@ class ConvNorm(keras.Layer):
         if self.relu is None:
             return x
         return tf.nn.relu(x) if math.isinf(self.relu) else tf.clip_by_value(x, 0.0, self.relu)
+
+
+class TemporalConv(keras.Layer):
+    """A convolution of 3 over time of each channel by itself: float32 [B * T, H, W, C] -> the same shape.
+
+    share: it starts as the shift of TSM, C / share channels from t + 1, as many from t - 1, the others as they are;
+    None: all as they are.
+    """
+
+    def __init__(self, frames: int, name: str, share: int | None = 8) -> None:
+        super().__init__(name=name)
+        self.frames, self.share = frames, share
+
+    def build(self, shape: Any) -> None:
+        channels = shape[-1]
+        size = channels // self.share if self.share else 0
+        start = np.zeros([3, channels])
+        start[2, :size] = start[0, size : 2 * size] = start[1, 2 * size :] = 1
+        self.kernel = self.add_weight(shape=start.shape, initializer=keras.initializers.Constant(start), name="kernel")
+
+    def call(self, x: Any) -> Any:
+        return temporal_conv(x, self.kernel, self.frames)

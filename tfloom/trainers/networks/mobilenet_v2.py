@@ -7,14 +7,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfloom.trainers.networks.layers import ConvNorm, Depthwise, norm
+from tfloom.trainers.networks.layers import Composite, ConvNorm, Depthwise, norm
 from tfloom.trainers.networks.modules import Modules, Place
 
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 """Of each stage the expansion, the channels, the number of blocks and the stride of the first: table 2 of the paper."""
 
 
-class MobileNetV2(keras.Layer):
+class MobileNetV2(Composite):
     """Frames float32 [N, H, W, C] -> float32 [N, ceil(H / 32), ceil(W / 32), features].
 
     width: the share of the paper's channels. modules: a family's; they stand in blocks that have a shortcut.
@@ -40,7 +40,7 @@ class MobileNetV2(keras.Layer):
         return x
 
 
-class InvertedResidual(keras.Layer):
+class InvertedResidual(Composite):
     """Expand by 1 x 1, filter each channel by 3 x 3, project by 1 x 1; plus its input where both have one shape."""
 
     def __init__(self, place: Place, filters: int, modules: Modules) -> None:
@@ -63,7 +63,7 @@ class InvertedResidual(keras.Layer):
         return x + y if self.plain else y
 
 
-class DepthwiseNorm(keras.Layer):
+class DepthwiseNorm(Composite):
     """A 3 x 3 convolution of each channel by itself, its batch normalization and ReLU up to 6."""
 
     def __init__(self, stride: int, name: str) -> None:

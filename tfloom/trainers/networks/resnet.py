@@ -7,13 +7,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfloom.trainers.networks.layers import ConvNorm, around, norm
+from tfloom.trainers.networks.layers import Composite, ConvNorm, around, norm
 from tfloom.trainers.networks.modules import Modules, Place
 
 BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 
 
-class ResNet(keras.Layer):
+class ResNet(Composite):
     """Frames float32 [N, H, W, C] -> float32 [N, ceil(H / 32), ceil(W / 32), features].
 
     depth: 18 or 50. width: channels of the first stage, 64 in the paper. modules: a family's.
@@ -43,7 +43,7 @@ class ResNet(keras.Layer):
         return x
 
 
-class _Block(keras.Layer):
+class _Block(Composite):
     """x + branch(x), then ReLU. The branch is made of steps, each called in turn."""
 
     expansion: int

@@ -29,19 +29,31 @@ def moved(x: Any, by: int) -> Any:
     return tf.pad(kept, [[0, 0], around] + [[0, 0]] * (len(x.shape) - 2))
 
 
+def difference(y: Any, x: Any, frames: int, by: int = 1) -> Any:
+    """y of another frame less x of this one, [B * T, ...]: at t, y[t + by] - x[t]; zeros where t + by lies outside."""
+    return fold(moved(unfold(y, frames) - moved(unfold(x, frames), by), -by))
+
+
 def shift(x: Any, frames: int, share: int = 8, both: bool = True) -> Any:
     """The temporal shift of TSM (arXiv:1811.08383, section 3): [B * T, H, W, C] -> the same shape.
 
     The first C / share channels come from t + 1, as many after them from t - 1; the others stay. Without `both` the
     first come from t - 1 and all others stay, so that no frame sees a later one.
     """
-    size = x.shape[-1] // share
-    clip = unfold(x, frames)
-    if both:
-        parts = [moved(clip[..., :size], -1), moved(clip[..., size : 2 * size], 1), clip[..., 2 * size :]]
-    else:
-        parts = [moved(clip[..., :size], 1), clip[..., size:]]
-    return fold(tf.concat(parts, axis=-1))
+
+    @tf.custom_gradient
+    def shifted(x: Any) -> Any:
+        # The gradient is the shift the other way; that of the slices would fill the whole of x for each of them.
+        return _shifted(x, frames, share, both, 1), lambda upstream: _shifted(upstream, frames, share, both, -1)
+
+    return shifted(x)
+
+
+def _shifted(x: Any, frames: int, share: int, both: bool, by: int) -> Any:
+    size, clip = x.shape[-1] // share, unfold(x, frames)
+    ways = (-by, by) if both else (by,)
+    parts = [moved(clip[..., i * size : (i + 1) * size], way) for i, way in enumerate(ways)]
+    return fold(tf.concat([*parts, clip[..., len(ways) * size :]], axis=-1))
 
 
 def temporal_conv(x: Any, kernel: Any, frames: int) -> Any:

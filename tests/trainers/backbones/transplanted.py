@@ -1,0 +1,72 @@
+"""Weights that a test and the reference implementation both draw, by the names and shapes that the reference has.
+
+The outputs of a reference are in the tests as numbers. PyTorch made them in float32: all of the state of its module but
+`num_batches_tracked` from `drawn(name, shape)`, `eval()`, and `clips` as input, [B, T * C, H, W] as it takes it.
+"""
+
+import re
+import zlib
+from typing import Any
+
+import keras
+import numpy as np
+
+# From the path of one of our variables to the name in a ResNet as torchvision writes it, step by step.
+RESNET = (
+    (r"^(over_frames/)?(resnet\d+/)?", ""),
+    (r"consensus/dense/", "fc."),
+    (r"stem/conv/", "conv1."),
+    (r"stem/norm/", "bn1."),
+    (r"layer(\d)_(\d)/", r"layer\1.\2."),
+    (r"shortcut/conv/", "downsample.0."),
+    (r"shortcut/norm/", "downsample.1."),
+    (r"conv(\d)/conv/", r"conv\1."),
+    (r"conv(\d)/norm/", r"bn\1."),
+)
+_LAST = (
+    (r"(kernel|gamma)$", "weight"),
+    (r"(bias|beta)$", "bias"),
+    (r"moving_mean$", "running_mean"),
+    (r"moving_variance$", "running_var"),
+)
+
+
+def drawn(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Of that name in PyTorch's layout: float32, so that what goes through a network stays of order 1."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    if len(shape) > 1:
+        return np.float32(1.2 * rng.normal(size=shape) / np.sqrt(np.prod(shape[1:])))
+    if name.endswith("running_var"):
+        return np.float32(rng.uniform(0.5, 1.5, shape))
+    if name.endswith("weight"):
+        return np.float32(rng.uniform(0.25, 0.75, shape))
+    return np.float32(rng.normal(size=shape) * 0.1)
+
+
+def clips(frames: int, size: int) -> np.ndarray:
+    """Two clips float32 [2, frames, size, size, 3], noise on pictures that have a colour each."""
+    rng = np.random.default_rng(0)
+    colours = 2 * rng.normal(size=[2, frames, 1, 1, 3])
+    return np.float32(colours + rng.normal(size=[2, frames, size, size, 3]))
+
+
+def transplant(layer: keras.Layer, names: tuple[tuple[str, str], ...]) -> None:
+    """Fill the layer's variables with what is drawn for their names in the reference."""
+    for variable in layer.variables:
+        if "seed_generator" not in variable.path:
+            name = variable.path
+            for pattern, written in (*names, *_LAST):
+                name = re.sub(pattern, written, name)
+            variable.assign(drawn_as_ours(name, tuple(variable.shape)))
+
+
+def drawn_as_ours(name: str, shape: tuple[int, ...]) -> Any:
+    """The same in our layout: the outputs last, and before them the inputs; of channels by themselves only these."""
+    match shape:
+        case (_,):
+            return drawn(name, shape)
+        case (*size, channels, 1) if len(size) == 2:
+            return np.transpose(drawn(name, (channels, 1, *size)), (2, 3, 0, 1))
+        case (*size, inputs, outputs):
+            told = drawn(name, (outputs, inputs, *size))
+            return np.transpose(told, (*range(2, len(shape)), 1, 0))
