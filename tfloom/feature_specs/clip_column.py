@@ -195,6 +195,10 @@ class ClipColumn(Column):
     def augmented(self) -> Augmented:
         return Augmented("uint8", (self.frames, self.height, self.width, self.channels))
 
+    @property
+    def encoded_size(self) -> int:
+        return self.test_clips * self.test_crops * super().encoded_size
+
     def augment(self, value: Any, seed: Any) -> Any:
         import tensorflow as tf
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -279,6 +280,11 @@ class Column(BaseModel):
     def augmented(self) -> Augmented | None:
         """What `augment` gives; None where a model is trained on the materialised value as it is."""
         return None
+
+    @property
+    def encoded_size(self) -> int:
+        """How many numbers `encode` makes of a row where they are many, as pixels are; else 0."""
+        return math.prod(self.augmented.shape) if self.augmented else 0
 
     def augment(self, value: Any, seed: Any) -> Any:
         """Materialised values [B, ...] -> what `encode` is given instead of them, [B, ...] as `augmented` says.

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfloom.feature_specs.features import Clip
 from tfloom.trainers.macs import macs
+from tfloom.trainers.network import precision
 from tfloom.trainers.train_spec import TrainSpec
 
 PAGE = Path(__file__).parents[3] / "docs/video_backbones.md"
@@ -98,6 +99,17 @@ class VideoContract:
         told = filled.call({"clip": (Clip(tf.constant(views), views=2),)}, training=False)
         alone = filled.call({"clip": (Clip(tf.constant(views)),)}, training=False).numpy()
         np.testing.assert_allclose(told, alone.reshape(3, 2, 2).mean(axis=1), rtol=1e-4, atol=1e-5)
+
+    def test_in_mixed_precision_it_gives_about_the_same(self, filled):
+        with precision("mixed_bfloat16"):
+            mixed = layer(self.fields | self.small)
+            run = traced(mixed)
+        assert {v.dtype for v in mixed.trainable_variables} == {"float32"}
+        for one, other in zip(mixed.variables, filled.variables, strict=True):
+            one.assign(other)
+        expected = traced(filled)(tf.constant(CLIPS)).numpy()
+        told = tf.cast(run(tf.constant(CLIPS)), tf.float32)
+        np.testing.assert_allclose(told, expected, atol=0.1 * np.abs(expected).max())
 
     def test_gradients_reach_every_variable(self, filled):
         weights = tf.constant(np.random.default_rng(2).normal(size=[3, 2]).astype(np.float32))
