@@ -10,6 +10,10 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+
+from tests.trainers.backbones.video_contract import layer
+from tfloom.feature_specs.features import Clip
 
 # From the path of one of our variables to the name in a ResNet as torchvision writes it, step by step.
 RESNET = (
@@ -28,6 +32,7 @@ _LAST = (
     (r"(bias|beta)$", "bias"),
     (r"moving_mean$", "running_mean"),
     (r"moving_variance$", "running_var"),
+    (r"/", "."),
 )
 
 
@@ -50,9 +55,9 @@ def clips(frames: int, size: int) -> np.ndarray:
     return np.float32(colours + rng.normal(size=[2, frames, size, size, 3]))
 
 
-def transplant(layer: keras.Layer, names: tuple[tuple[str, str], ...]) -> None:
-    """Fill the layer's variables with what is drawn for their names in the reference."""
-    for variable in layer.variables:
+def transplant(made: keras.Layer, names: tuple[tuple[str, str], ...]) -> None:
+    """Fill its variables with what is drawn for their names in the reference."""
+    for variable in made.variables:
         if "seed_generator" not in variable.path:
             name = variable.path
             for pattern, written in (*names, *_LAST):
@@ -70,3 +75,20 @@ def drawn_as_ours(name: str, shape: tuple[int, ...]) -> Any:
         case (*size, inputs, outputs):
             told = drawn(name, (outputs, inputs, *size))
             return np.transpose(told, (*range(2, len(shape)), 1, 0))
+
+
+def logits(fields: dict[str, Any], names: tuple[tuple[str, str], ...], frames: int = 4, size: int = 64) -> Any:
+    """Of the two `clips` and 5 classes, float32 [2, 5], by a backbone with the weights of the reference."""
+    made = layer(fields | {"dropout": 0.0}, 5, frames)
+    features = {"clip": (Clip(tf.constant(clips(frames, size))),)}
+    made.call(features)  # makes the variables
+    transplant(made, names)
+    return made.call(features)
+
+
+def fill(made: keras.Layer, seed: int = 1) -> None:
+    """Give every variable of a layer that was called values that say something."""
+    rng = np.random.default_rng(seed)
+    for variable in made.variables:
+        value = rng.normal(size=variable.shape)
+        variable.assign(np.abs(value) + 0.5 if "variance" in variable.path else value)
