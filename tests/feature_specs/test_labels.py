@@ -60,6 +60,25 @@ def test_a_positive_value(rule, values, expected):
     assert found(Label(name="y", **rule), values) == expected
 
 
+@pytest.mark.parametrize(
+    ("rule", "values", "expected"),
+    [
+        ({}, ["run|kick", " jump ", "", "NA", "run|fly", "kick|", "run|run"],
+         [[1, 0, 1], [0, 1, 0], MISSING, MISSING, NONE, [0, 0, 1], [1, 0, 0]]),
+        ({"delimiter": ", "}, ["run, kick", "jump"], [[1, 0, 1], [0, 1, 0]]),
+        ({}, pa.array([["run", "kick"], [], None, ["fly"], [None, "jump"]], pa.list_(pa.string())),
+         [[1, 0, 1], [0, 0, 0], MISSING, NONE, [0, 1, 0]]),
+        ({"classes": ["run", ["jump", "leap"]]}, ["leap|run"], [[1, 1]]),
+        ({"classes": 3}, pa.array([[0, 2], [], [3]], pa.list_(pa.int64())), [[1, 0, 1], [0, 0, 0], NONE]),
+        ({"classes": 3}, ["0|2", "x"], [[1, 0, 1], NONE]),
+        ({"classes": ["none", "some"]}, ["none", "NA"], [[1, 0], MISSING]),
+    ],
+)  # fmt: skip
+def test_any_number_of_classes(rule, values, expected):
+    label = Label(name="y", **{"classes": ["run", "jump", "kick"], "multi_label": True} | rule)
+    assert found(label, values) == expected
+
+
 @pytest.mark.parametrize("rule", [{"positive": True}, {"positive": True, "negative": False}])
 @pytest.mark.parametrize(
     "values",
@@ -136,6 +155,8 @@ def test_what_learns_it(rule, type_, task, names):
         ({"above": math.inf}, "labels.0.above", "a finite number"),
         ({"above": NAN}, "labels.0.above", "a finite number"),
         ({"above": 1, "classes": 2}, "labels.0", "has above and classes, at most one of above, positive and classes"),
+        ({"multi_label": True}, "labels.0", "has multi_label without classes"),
+        ({"classes": 2, "delimiter": ","}, "labels.0", "has a delimiter without multi_label"),
         ({"negative": "a"}, "labels.0", "has negative without positive"),
         ({"positive": []}, "labels.0.positive", "or a list of at least 1 item, not 0"),
         ({"positive": ""}, "labels.0.positive", "at least 1 character"),

@@ -14,7 +14,8 @@ import tensorflow as tf
 import tfloom
 from tfloom.feature_specs.directories import TransformOutput
 from tfloom.feature_specs.errors import ArtefactError
-from tfloom.trainers import metrics
+from tfloom.trainers import keras_trainer, metrics
+from tfloom.trainers.backbones.wide_deep import WideDeep
 from tfloom.trainers.checkpoint import Progress
 from tfloom.trainers.train_spec import EarlyStopping
 
@@ -151,6 +152,23 @@ def test_another_seed_gives_other_weights(transformed_files, tmp_path):
     assert len(drawn) == 3
     assert [name for name in drawn if np.array_equal(one[name], other[name])] == []
     assert runs[0].read("history.json")[0]["train"] != runs[2].read("history.json")[0]["train"]
+
+
+def test_what_a_backbone_starts_from_is_read_before_the_first_step_and_never_again(
+    transformed_files, tmp_path, monkeypatch
+):
+    def read(self, layer):
+        assert self.hidden == (8,)
+        for variable in layer.trainable_variables:
+            variable.assign(tf.fill(variable.shape, 0.5))
+
+    still = SHORT | {"learning_rate": 1e-9}
+    monkeypatch.setattr(WideDeep, "read_saved", read)
+    model = tfloom.train(transformed_files, tmp_path / "model", still)
+    monkeypatch.setattr(WideDeep, "read_saved", lambda *_: pytest.fail("read again"))
+    network, _ = keras_trainer.load(model)
+    for variable in network.backbone.trainable_variables:
+        np.testing.assert_allclose(variable, np.full(variable.shape, 0.5), rtol=1e-6)
 
 
 # -- the best epoch ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tfloom.feature_specs import discovery
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.trainers.backbones.cnn import Cnn
@@ -129,7 +130,7 @@ FIELDS = (
         (
             {"backbone": "dmn"},
             "--set: backbone.name: there is no 'dmn'",
-            "'dnn', or another of: cnn, dnn, linear, wide_deep",
+            "'dnn', or another of: " + ", ".join(discovery.names("tfloom.trainers.backbones")),
             "'dmn'",
         ),
         (

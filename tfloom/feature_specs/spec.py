@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import graphlib
 import json
-import os
 import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -316,15 +315,10 @@ def load_spec(path: str | Path) -> FeatureSpec:
     for column in spec.columns:
         files = {field: getattr(column, field) for field in column.file_fields if getattr(column, field) is not None}
         # Absolute, so that the spec means the same file wherever it is written to or used.
-        columns.append(column.model_copy(update={k: _absolute(folder, path) for k, path in files.items()}))
+        columns.append(column.model_copy(update={k: storage.absolute(folder, path) for k, path in files.items()}))
     spec = spec.model_copy(update={"columns": tuple(columns)})
     spec.check_files()
     return spec
-
-
-def _absolute(folder: Path, path: str) -> str:
-    remote = storage.is_remote(path) or storage.is_remote(folder)
-    return storage.named(storage.within(folder, path)) if remote else os.path.abspath(folder / path)
 
 
 def json_schema() -> dict[str, Any]:

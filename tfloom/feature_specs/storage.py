@@ -69,6 +69,12 @@ def within(start: str | os.PathLike[str], path: str) -> Path:
     return local(path) if is_remote(path) else Path(os.path.normpath(local(start) / path))
 
 
+def absolute(folder: Path, path: str) -> str:
+    """A path that starts at a folder where it is relative, as it is to be written anywhere else."""
+    remote = is_remote(path) or is_remote(folder)
+    return named(within(folder, path)) if remote else os.path.abspath(folder / path)
+
+
 # -- raw data ---------------------------------------------------------------------------------------------------------
 
 

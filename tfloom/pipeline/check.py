@@ -63,5 +63,6 @@ def check(spec: FeatureSpec, data: Mapping[str | None, Data]) -> Checked:
                 for label in (one for one in spec.labels if one.name in labels):
                     values = done.rows.column(label.name).flatten().to_numpy()
                     for index, name in enumerate(label.class_names):
-                        labels[label.name][name] += int((values == index).sum())
+                        has = values[index :: label.width] == 1 if label.width else values == index
+                        labels[label.name][name] += int(has.sum())
     return Checked(spec, dict(rows), dict(splits), dict(reasons.most_common(20)), labels, dict(missing))

@@ -35,8 +35,8 @@ _ARROW = {"int64": pa.int64(), "float32": pa.float32(), "string": pa.binary(), "
 class Ingested:
     """What became of a chunk.
 
-    rows: the parsed rows: list columns of inputs, ORIGIN, and where they are labelled of labels (one value, or NaN and
-      -1 where missing and kept), WEIGHT and key_feature.
+    rows: the parsed rows: list columns of inputs, ORIGIN, and where they are labelled of labels (one value, or one for
+      each class; NaN and -1 where missing and kept), WEIGHT and key_feature.
     positions: int64 [rows], where they stand in the chunk.
     splits: int8 [rows], index into SPLITS.
     rejected: for each rejected row its origin, line or offset, the column at fault, the reason and its values. Where
@@ -85,8 +85,7 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
                     reasons[label.input].setdefault(int(row), f"label {label.name}: {label.input} is missing")
             elif label.missing == "drop":
                 unlabelled |= missing
-            fill = float("nan") if pa.types.is_floating(target.type) else -1
-            parsed[label.name] = of_values(pc.fill_null(target, pa.scalar(fill, target.type)))
+            parsed[label.name] = _targets(target)
         if spec.weight is not None:
             parsed[WEIGHT] = _weights(spec.weight, table[spec.weight.source], reasons[spec.weight.source])
         for name in spec.key:
@@ -119,6 +118,16 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
     batch = pa.RecordBatch.from_pydict(parsed)
     batch = batch if kept.all() else batch.filter(pa.array(kept))
     return Ingested(batch, np.flatnonzero(kept), splits[kept], tuple(rejected), account)
+
+
+def _targets(target: pa.Array) -> pa.ListArray:
+    """What a label is materialised as: a value a row, or as many as there are classes; NaN or -1 where missing."""
+    if pa.types.is_fixed_size_list(target.type):
+        width, missing = target.type.list_size, _bools(pc.is_null(target))
+        flat = np.where(np.repeat(missing, width), -1, target.values.to_numpy())
+        return from_counts(np.full(len(target), width), pa.array(flat))
+    fill = float("nan") if pa.types.is_floating(target.type) else -1
+    return of_values(pc.fill_null(target, pa.scalar(fill, target.type)))
 
 
 def _told(damage: Damage, origin: str, row: Mapping[str, Any] | None) -> dict[str, Any]:

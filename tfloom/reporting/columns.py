@@ -65,8 +65,7 @@ class Columns:
         shown: Html = tag("p", "No sample of it is at hand.")
         if values is not None and len(values):
             if label.class_names:
-                names = {str(i): name for i, name in enumerate(label.class_names)}
-                shown = _shares(f"Classes of {label.name}", Counter(names.get(str(v), "missing") for v in values))
+                shown = _shares(f"Classes of {label.name}", _classes(label, values))
             else:
                 shown = _numbers(f"Distribution of {label.name}", values)
         what = f"{label.task.replace('_', ' ')}, made from {label.input}"
@@ -228,6 +227,18 @@ def _positions(name: str, caption: str, rows: Sequence[Sequence[float]]) -> Html
 
     told = ", ".join(f"{mean:.3g}" for mean in means[:20]) + (", …" if len(means) > 20 else "")
     return figure(f"Means of the {len(means)} numbers of {name}: {told}", draw, f"{caption}, the mean of each number")
+
+
+def _classes(label: Label, values: Sequence[Any]) -> Counter[str]:
+    """Rows by class, of any number of classes by each of them."""
+    if not label.width:
+        names = {str(i): name for i, name in enumerate(label.class_names)}
+        return Counter(names.get(str(value), "missing") for value in values)
+    rows = np.reshape(values, (-1, label.width))
+    counts = Counter(dict(zip(label.class_names, (rows == 1).sum(axis=0).tolist(), strict=True)))
+    return counts + Counter(
+        {"none of them": int((rows == 0).all(axis=1).sum()), "missing": int((rows < 0).any(axis=1).sum())}
+    )
 
 
 def _shares(alt: str, counts: Counter[str], caption: str | None = None, colour: str = ACCENT) -> Html:

@@ -122,6 +122,20 @@ def _residuals(split: str, histogram: Mapping[str, Sequence[float]], classes: Se
     return figure(alt, draw, f"{split}: residuals", LARGE)
 
 
+def _average_precision(split: str, of_class: Mapping[str, float], classes: Sequence[str]) -> Html:
+    best = sorted(of_class, key=of_class.__getitem__)[::-1]
+    shown = [*best[:10], *best[max(10, len(best) - 10) :]][::-1]  # of many the best and the worst
+
+    def draw(axes: Axes) -> None:
+        axes.barh(range(len(shown)), [of_class[name] for name in shown], color=ACCENT)
+        axes.set_yticks(range(len(shown)), [shortened(name, 14) for name in shown])
+        axes.set_xlabel("average precision")
+
+    told = f", best {best[0]}, worst {best[-1]}" if best else ""
+    return figure(f"Average precision of {split} by class{told}", draw, f"{split}: average precision", LARGE)
+
+
 _CURVES: dict[str, Callable[[str, Any, Sequence[str]], Html]] = {
     "roc": _roc, "calibration": _calibration, "confusion": _confusion, "residuals": _residuals,
+    "average_precision": _average_precision,
 }  # fmt: skip

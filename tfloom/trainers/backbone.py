@@ -28,6 +28,9 @@ class Backbone(BaseModel):
     estimator: ClassVar[str | None] = None
     """The start of the canned Estimators' names that are the same model: Linear, DNN or DNNLinearCombined."""
 
+    file_fields: ClassVar[tuple[str, ...]] = ()
+    """Its fields that name a file; a relative path there starts at the train spec's folder."""
+
     name: str
 
     def parts(self, spec: FeatureSpec) -> dict[str, tuple[Column, ...]]:
@@ -59,6 +62,9 @@ class Backbone(BaseModel):
     def layer(self, parts: Mapping[str, tuple[Column, ...]], num_buckets: Mapping[str, int], units: int) -> keras.Layer:
         """The layer: call(features: Features, training) -> float32 [B, units]."""
         raise NotImplementedError
+
+    def read_saved(self, layer: keras.Layer) -> None:
+        """Put what is saved in files into the variables of its layer that start from it. Raises SpecError."""
 
 
 def dense(parts: tuple[features.Feature, ...]) -> Any:

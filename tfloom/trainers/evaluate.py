@@ -42,7 +42,10 @@ def on_rows(
     slices: list[Any] = []
     for rows, slices_of_rows in parsed:
         labels = rows.column(head.label.name).flatten().to_numpy()
-        counted = labels >= 0 if labels.dtype.kind == "i" else ~np.isnan(labels)  # else kept for prediction
+        if head.label.width:
+            labels = labels.reshape(-1, head.label.width)
+        first = labels[:, 0] if head.label.width else labels
+        counted = first >= 0 if labels.dtype.kind == "i" else ~np.isnan(first)  # else kept for prediction
         told = [labels]
         if model.spec.weight is not None:
             told.append(rows.column(WEIGHT).flatten().to_numpy())

@@ -16,7 +16,7 @@ HEADS = "tfloom.trainers.heads"
 
 
 Evaluated = tuple[Mapping[str, np.ndarray], np.ndarray, np.ndarray]
-"""Of a batch: the predictions by name, the labels [B] and the weights, float32 [B], above 0."""
+"""Of a batch: the predictions by name, the labels [B] or [B, classes] and the weights, float32 [B], above 0."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,10 @@ class Head:
     def loss(
         self, model: Network, features: Mapping[str, Any], labels: Any, seed: Any = None, training: bool = False
     ) -> LossOutput:
-        """The loss of a batch. labels: [B], int64 or float32. seed: int32 [2], for tf.random.stateless_*."""
+        """The loss of a batch.
+
+        labels: [B], int64 or float32, or int64 [B, classes]. seed: int32 [2], for tf.random.stateless_*.
+        """
         raise NotImplementedError
 
     def predictions(self, outputs: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def batches(
 
     features: by column, float32 [B, D], int64 [B, T] right-padded with -1, float32 [B, T] with NaN, string [B], or
     string [B, N] with "".
-    labels: int64 or float32 [B]. weights: float32 [B].
+    labels: int64 or float32 [B], of several labels a row int64 [B, classes]. weights: float32 [B].
 
     Args:
       order: (seed, epoch): the rows in an order that is a function of the two; None: as they lie.
@@ -68,8 +68,8 @@ def batches(
     if label is not None and output.spec.weight is not None:
         feature_spec[WEIGHT] = tf.io.FixedLenFeature([], tf.float32)
     if label is not None:
-        dtype = tf.float32 if label.task == "regression" else tf.int64
-        feature_spec[label.name] = tf.io.FixedLenFeature([], dtype)
+        target = _targets(label)
+        feature_spec[label.name] = tf.io.FixedLenFeature(target.shape[1:], target.dtype)
 
     def parse(places: tf.Tensor, serialized: tf.Tensor) -> Any:
         read = tf.io.parse_example(serialized, feature_spec)
@@ -81,7 +81,8 @@ def batches(
         labels = parsed.pop(label.name)
         wanted = []
         if label.missing == "keep":  # materialised for prediction; there is nothing to learn from them
-            wanted.append(~tf.math.is_nan(labels) if labels.dtype.is_floating else labels >= 0)
+            first = labels[:, 0] if label.width else labels  # of several, all are missing or none
+            wanted.append(~tf.math.is_nan(first) if first.dtype.is_floating else first >= 0)
         if WEIGHT in parsed:  # not by a product with 0: that of a loss that is NaN is NaN
             wanted.append(parsed[WEIGHT] > 0)
         if wanted:
@@ -150,8 +151,7 @@ def signature(columns: Sequence[Column], training: bool = False) -> dict[str, tf
 
 def labelled_signature(spec: FeatureSpec, label: Label, training: bool = False) -> list[Any]:
     """The columns, as `signature` has them, and the labels of a batch."""
-    labels = tf.TensorSpec([None], tf.float32 if label.task == "regression" else tf.int64)
-    return [signature(spec.model_inputs, training), labels]
+    return [signature(spec.model_inputs, training), _targets(label)]
 
 
 def weight_signature(spec: FeatureSpec) -> list[Any]:
@@ -165,6 +165,11 @@ def keras_inputs(output: TransformOutput) -> dict[str, Any]:
         name: keras.Input(shape=one.shape[1:], dtype=one.dtype.name, name=name)
         for name, one in signature(output.spec.model_inputs).items()
     }
+
+
+def _targets(label: Label) -> tf.TensorSpec:
+    of_row = [label.width] if label.width else []
+    return tf.TensorSpec([None, *of_row], tf.float32 if label.task == "regression" else tf.int64)
 
 
 def _augmented(column: Column) -> tf.TensorSpec | None:

@@ -45,6 +45,7 @@ def train(
     train_spec = train_spec.resolved(output.spec)
     network, head = build(output.spec, output.num_buckets, train_spec)
     network.columns.read_saved()
+    train_spec.backbone_for(output.spec).read_saved(network.backbone)
     folder = open_training(out, output, train_spec, overwrite)
     _Run(output, train_spec, network, head, folder, report).to_the_end()
     return publish(folder, out)

@@ -17,7 +17,7 @@ from tfloom.trainers.head import Head, Network
 EVAL_BATCH_SIZE = 1_000
 
 Judged = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]
-"""Of a batch: the predictions by name, the labels [B], the weights [B], above 0, the loss of each row [B]."""
+"""Of a batch: the predictions by name, the labels [B] or [B, classes], the weights [B], above 0, and the losses [B]."""
 
 Judge = Callable[..., Judged]
 """Materialised columns, labels and, where the spec has one, weights of a batch -> what `of_batches` reads."""

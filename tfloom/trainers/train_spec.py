@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo
 
-from tfloom.feature_specs import discovery
+from tfloom.feature_specs import discovery, storage
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.feature_specs.validation import explain, load, validate
@@ -90,7 +90,7 @@ def load_train_spec(path: str | Path | None = None, changes: Mapping[str, str] |
     Raises:
       SpecError: in three parts.
     """
-    values = load(Path(path), TrainSpec).model_dump(exclude_unset=True) if path else {}
+    values = _load(Path(path)).model_dump(exclude_unset=True) if path else {}
     for key, text in (changes or {}).items():
         *parents, last = key.split(".")
         place = values
@@ -105,3 +105,14 @@ def load_train_spec(path: str | Path | None = None, changes: Mapping[str, str] |
         except yaml.YAMLError:
             raise SpecError(f"--set {key}: is not a value", expected="a YAML value", received=text) from None
     return validate(values, TrainSpec, "--set" if changes else str(path))
+
+
+def _load(path: Path) -> TrainSpec:
+    """With its files absolute, so that the train spec means the same ones wherever it is written to."""
+    spec = load(path, TrainSpec)
+    backbone = spec.backbone
+    if not isinstance(backbone, Backbone):
+        return spec
+    named = {field: name for field in backbone.file_fields if (name := getattr(backbone, field)) is not None}
+    absolute = {field: storage.absolute(path.parent, name) for field, name in named.items()}
+    return spec.model_copy(update={"backbone": backbone.model_copy(update=absolute)}) if absolute else spec

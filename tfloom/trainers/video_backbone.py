@@ -13,6 +13,7 @@ from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Clip
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.trainers import pretrained
 from tfloom.trainers.backbone import Backbone, Features
 from tfloom.trainers.networks.layers import Composite
 from tfloom.trainers.networks.mobilenet_v2 import MobileNetV2, divisible
@@ -28,17 +29,23 @@ class ClipBackbone(Backbone):
 
     width: the share of the network's channels, in multiples of 8. dropout: the share of units dropped before the last
       layer. partial_bn: batch normalization learns in the first layer alone, the others keep their statistics; for few
-      clips and weights from elsewhere.
+      clips and weights from elsewhere. weights: a file of safetensors that the network starts from, of torchvision,
+      timm or the TSM family.
     """
 
     accepts = {"clip": (Clip,)}
+    file_fields = ("weights",)
 
     frames_in_step: ClassVar[int] = 1
     """The frames that the network takes together: a clip has a multiple of them."""
 
+    names_of_modules: ClassVar[pretrained.Names] = {}
+    """What a file of `weights` calls a family's modules, beside the names of a plain network."""
+
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     partial_bn: bool = False
+    weights: str | None = None
 
     def parts(self, spec: FeatureSpec) -> dict[str, tuple[Column, ...]]:
         chosen = super().parts(spec)
@@ -59,6 +66,10 @@ class ClipBackbone(Backbone):
         if self.partial_bn:
             keep_statistics(made)
         return made
+
+    def read_saved(self, layer: keras.Layer) -> None:
+        if self.weights is not None:
+            pretrained.read(self.weights, layer, self.names_of_modules)
 
     def over_clips(self, frames: int, units: int) -> keras.Layer:
         """The layer from clips float32 [B, frames, H, W, C] to [B, units]."""

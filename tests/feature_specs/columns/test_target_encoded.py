@@ -237,13 +237,15 @@ def test_the_serving_form_is_served(output, drawn, tmp_path, trainer):
 
 # -- what it cannot be ------------------------------------------------------------------------------------------------
 
-LABELS = [{"name": "late", "source": "y", "above": 0}, {"name": "y"}, {"name": "size", "classes": 3}]
+LABELS = [{"name": "late", "source": "y", "above": 0}, {"name": "y"}, {"name": "size", "classes": 3},
+          {"name": "tags", "classes": 3, "multi_label": True}]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("fields", "what", "received"),
     [
         ({"label": "latte"}, "columns.x: there is no label 'latte'", "'latte'"),
+        ({"label": "tags"}, "columns.x.label: 'tags' has any number of classes", "multi_label: true"),
         ({"label": "size"}, "columns.x.classes: 'size' has another number of classes", "no classes"),
         ({"label": "size", "classes": 2}, "columns.x.classes: 'size' has another number of classes", "classes: 2"),
         ({"label": "late", "classes": 2}, "columns.x.classes: 'late' has another number of classes", "classes: 2"),

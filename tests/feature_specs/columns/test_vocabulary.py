@@ -273,6 +273,11 @@ def test_one_weight_a_row():
     ("label", "what", "received"),
     [
         ({"name": "y"}, "columns.x.mutual_information: 'y' is a number", "a label for regression"),
+        (
+            {"name": "y", "classes": 3, "multi_label": True},
+            "columns.x.mutual_information: 'y' has any number of classes",
+            "a label for multi_label",
+        ),
         ({"name": "y", "above": 1, "missing": "keep"}, "columns.x.mutual_information: rows without 'y' are kept",
          "missing: keep"),
         ({"name": "z"}, "columns.x: there is no label 'y'", "'y'"),

@@ -18,7 +18,7 @@ class TestBinaryClassification(HeadContract):
     name = "binary_classification"
     label = Label(name="late", source="delay", above=15)
     borrowed = (Label(name="answer", classes=("no", "yes")), Label(name="bit", classes=2))
-    refused = (Label(name="fare"), Label(name="size", classes=3))
+    refused = (Label(name="fare"), Label(name="tags", classes=2, multi_label=True), Label(name="size", classes=3))
     outputs = [[LN3], [-LN3], [0.0], [LN4]]
     labels = [1, 1, 0, 0]
     losses = [-math.log(3 / 4), -math.log(1 / 4), -math.log(1 / 2), -math.log(1 / 5)]

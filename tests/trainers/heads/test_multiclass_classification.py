@@ -20,7 +20,7 @@ class TestMulticlassClassification(HeadContract):
     name = "multiclass_classification"
     label = Label(name="size", classes=("small", "middle", "large"))
     borrowed = (Label(name="late", source="delay", above=15),)
-    refused = (Label(name="fare"),)
+    refused = (Label(name="fare"), Label(name="tags", classes=2, multi_label=True))
     outputs = [[0.0, LN2, LN3], [1.0, 1 + LN2, 1 + LN3], [LN3, 0.0, LN2], [0.0, 0.0, 0.0]]
     labels = [2, 0, 0, 1]
     losses = [-math.log(1 / 2), -math.log(1 / 6), -math.log(1 / 2), -math.log(1 / 3)]

@@ -13,7 +13,11 @@ class TestRegression(HeadContract):
     name = "regression"
     label = Label(name="fare")
     borrowed = (Label(name="late", source="delay", above=15),)
-    refused = (Label(name="size", classes=3), Label(name="answer", classes=("no", "yes")))
+    refused = (
+        Label(name="size", classes=3),
+        Label(name="answer", classes=("no", "yes")),
+        Label(name="tags", classes=3, multi_label=True),
+    )
     outputs = [[1.0], [2.0], [-3.0], [0.5]]
     labels = [1.0, 0.0, 1.0, -1.0]
     losses = [0.0, 4.0, 16.0, 2.25]

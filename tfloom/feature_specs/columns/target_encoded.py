@@ -46,6 +46,9 @@ class TargetEncoded(Column):
 
     def check_labels(self, labels: Mapping[str, Label]) -> None:
         label = labels[self.label]
+        if label.multi_label:
+            raise SpecError(f"columns.{self.name}.label: {self.label!r} has any number of classes",
+                            expected="a label with one value a row", received="multi_label: true")  # fmt: skip
         classes = len(label.class_names) if label.task == "multiclass_classification" else None
         if self.classes != classes:
             raise SpecError(

@@ -123,8 +123,9 @@ class Vocabulary(CategoricalColumn):
         if self.mutual_information is None:
             return
         label = labels[self.mutual_information]
-        if not label.class_names:
-            raise SpecError(f"columns.{self.name}.mutual_information: {label.name!r} is a number",
+        if not label.class_names or label.multi_label:
+            what = "has any number of classes" if label.multi_label else "is a number"
+            raise SpecError(f"columns.{self.name}.mutual_information: {label.name!r} {what}",
                             expected="a label with `above`, `positive` or `classes`",
                             received=f"a label for {label.task}")  # fmt: skip
         if label.missing == "keep":

@@ -21,7 +21,8 @@ class BinaryClassification(Head):
     estimator = "Classifier"
 
     def check(self) -> None:
-        if self.label.task != "binary_classification" and len(self.label.class_names) != 2:
+        one_of_two = self.label.task == "binary_classification" or len(self.label.class_names) == 2
+        if self.label.multi_label or not one_of_two:
             raise mismatch("binary_classification", self.label, "a label with `above`, `positive` or two classes")
 
     @property

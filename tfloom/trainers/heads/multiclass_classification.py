@@ -21,8 +21,8 @@ class MulticlassClassification(Head):
     estimator = "Classifier"
 
     def check(self) -> None:
-        if not self.label.class_names:
-            raise mismatch("multiclass_classification", self.label, "a label with `classes`")
+        if not self.label.class_names or self.label.multi_label:
+            raise mismatch(self.name, self.label, "a label with `classes`")
 
     @property
     def units(self) -> int:

@@ -21,7 +21,7 @@ class Regression(Head):
     estimator = "Regressor"
 
     def check(self) -> None:
-        if self.label.task == "multiclass_classification":
+        if self.label.task in ("multiclass_classification", "multi_label"):
             raise mismatch("regression", self.label, "a label that is a number")
 
     @property
