@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfloom.trainers.networks.layers import Composite, norm
+from tfloom.trainers.networks.temporal import fold
 
 Affinity = Literal["embedded_gaussian", "dot_product"]
 
@@ -34,8 +35,9 @@ class NonLocal(Composite):
         self.norm = norm(gamma_initializer="zeros", name="norm")
 
     def call(self, x: Any, training: bool = False) -> Any:
-        seen = _places(tf.nn.max_pool3d(x, (1, 2, 2), (1, 2, 2), "SAME"))
-        y = attended(self.theta(_places(x)), self.phi(seen), self.g(seen), self.affinity)
+        batch, channels = tf.shape(x)[0], x.shape[-1]
+        seen = tf.reshape(tf.nn.max_pool2d(fold(x), 2, 2, "SAME"), [batch, -1, channels])
+        y = attended(self.theta(tf.reshape(x, [batch, -1, channels])), self.phi(seen), self.g(seen), self.affinity)
         return x + tf.reshape(self.norm(self.out(y), training=training), tf.shape(x))
 
 
@@ -47,7 +49,3 @@ def attended(theta: Any, phi: Any, g: Any, affinity: Affinity) -> Any:
     else:
         weights = affinities / tf.cast(tf.shape(phi)[1], affinities.dtype)
     return tf.matmul(weights, g)
-
-
-def _places(x: Any) -> Any:
-    return tf.reshape(x, [tf.shape(x)[0], -1, x.shape[-1]])
