@@ -25,11 +25,11 @@ class Backbone(BaseModel):
     accepts: ClassVar[Mapping[str, tuple[type, ...]]]
     """For each of its parts, the features that it can read."""
 
+    optional: ClassVar[frozenset[str]] = frozenset()
+    """Those of its parts that may have nothing to read."""
+
     estimator: ClassVar[str | None] = None
     """The start of the canned Estimators' names that are the same model: Linear, DNN or DNNLinearCombined."""
-
-    file_fields: ClassVar[tuple[str, ...]] = ()
-    """Its fields that name a file; a relative path there starts at the train spec's folder."""
 
     name: str
 
@@ -46,7 +46,7 @@ class Backbone(BaseModel):
                         + (", such as a pooled column of it" if column.feature_type() is features.Sequence else ""),
                         received=f"{column.feature_type().__name__}, of kind {column.kind}",
                     )
-            if not columns:
+            if not columns and part not in self.optional:
                 raise SpecError(
                     f"groups: the backbone {self.name} has nothing to read in its {part} part",
                     expected=f"a group {part!r} with columns in it",
@@ -62,6 +62,10 @@ class Backbone(BaseModel):
     def layer(self, parts: Mapping[str, tuple[Column, ...]], num_buckets: Mapping[str, int], units: int) -> keras.Layer:
         """The layer: call(features: Features, training) -> float32 [B, units]."""
         raise NotImplementedError
+
+    def files(self) -> dict[str, str]:
+        """The files that its fields name, by field; a relative path starts at the train spec's folder."""
+        return {}
 
     def read_saved(self, layer: keras.Layer) -> None:
         """Put what is saved in files into the variables of its layer that start from it. Raises SpecError."""

@@ -113,6 +113,5 @@ def _load(path: Path) -> TrainSpec:
     backbone = spec.backbone
     if not isinstance(backbone, Backbone):
         return spec
-    named = {field: name for field in backbone.file_fields if (name := getattr(backbone, field)) is not None}
-    absolute = {field: storage.absolute(path.parent, name) for field, name in named.items()}
+    absolute = {field: storage.absolute(path.parent, file) for field, file in backbone.files().items()}
     return spec.model_copy(update={"backbone": backbone.model_copy(update=absolute)}) if absolute else spec

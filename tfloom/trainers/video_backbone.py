@@ -34,7 +34,6 @@ class ClipBackbone(Backbone):
     """
 
     accepts = {"clip": (Clip,)}
-    file_fields = ("weights",)
 
     frames_in_step: ClassVar[int] = 1
     """The frames that the network takes together: a clip has a multiple of them."""
@@ -66,6 +65,9 @@ class ClipBackbone(Backbone):
         if self.partial_bn:
             keep_statistics(made)
         return made
+
+    def files(self) -> dict[str, str]:
+        return {} if self.weights is None else {"weights": self.weights}
 
     def read_saved(self, layer: keras.Layer) -> None:
         if self.weights is not None:

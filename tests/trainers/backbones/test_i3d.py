@@ -1,8 +1,8 @@
 """`i3d`: beside the contract PyTorchVideo's outputs, the non-local formula, and a still clip beside its picture.
 
 Sizes of the plain network are those of PyTorchVideo's i3d_r50, counted by fvcore but for normalization. A non-local
-block of C channels has theta, phi and g to C / 2, and out back, each with a bias, and 2 C of normalization: 526,592 for C
-of 512 and 2,101,760 for 1,024, of which the paper's five have two and three; mmaction2 calls that network 35.4 M.
+block of C channels has theta, phi and g to C / 2, and out back, each with a bias, and 2 C of normalization: 526,592 of
+them for 512 and 2,101,760 for 1,024 channels; the paper has two and three. mmaction2 calls that network 35.4 M.
 """
 
 import keras
