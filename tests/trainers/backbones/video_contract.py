@@ -30,6 +30,12 @@ def traced(made: keras.Layer, frames: int = FRAMES, size: int = SIZE, training: 
     return function.get_concrete_function(tf.TensorSpec([None, frames, size, size, 3]))
 
 
+def some_clips(frames: int = FRAMES) -> np.ndarray:
+    """Three, one darker and one lighter than the other."""
+    noise = np.random.default_rng(0).normal(size=[3, frames, SIZE, SIZE, 3])
+    return np.float32(noise + np.array([-1, 0, 1])[:, None, None, None, None])
+
+
 class VideoContract:
     """A backbone over clips says how large it is, and minds the order of frames or does not.
 
@@ -47,6 +53,7 @@ class VideoContract:
 
     def test_its_size_is_that_of_the_reference(self):
         made = layer(self.fields, self.units, self.frames)
+        made.call({"clip": (Clip(tf.zeros([1, self.frames, SIZE, SIZE, 3])),)})  # the variables, by small pictures
         function = tf.function(lambda values: made.call({"clip": (Clip(values),)}, training=False))
         function = function.get_concrete_function(tf.TensorSpec([1, self.frames, 224, 224, 3]))
         assert sum(int(np.prod(v.shape)) for v in made.trainable_variables) == self.parameters
@@ -82,9 +89,7 @@ class VideoContract:
 
     @pytest.fixture(scope="class")
     def clips(self):
-        """Three, one darker and one lighter than the other."""
-        noise = np.random.default_rng(0).normal(size=[3, self.frames, SIZE, SIZE, 3])
-        return np.float32(noise + np.array([-1, 0, 1])[:, None, None, None, None])
+        return some_clips(self.frames)
 
     def test_an_output_for_every_unit(self, run, clips):
         assert run(tf.constant(clips)).shape == (3, 2)
