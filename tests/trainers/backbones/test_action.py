@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from tests.trainers.backbones.transplanted import RESNET, fill, logits
+from tests.trainers.backbones.by_hand import conv, filled, motion, norm, over_time, relu, sigmoid
+from tests.trainers.backbones.transplanted import RESNET, logits
 from tests.trainers.backbones.video_contract import VideoContract
 from tfloom.trainers.backbones.action import Excitation
 
@@ -37,51 +38,35 @@ def test_logits_are_those_of_the_reference():
     np.testing.assert_allclose(logits({"name": "action"}, NAMES), expected, rtol=0, atol=1e-4)
 
 
-def test_the_formula(float64):
+def test_the_formula():
     """Section 3 of the paper: x + x m for the masks of places (STE), channels (CE) and motion (ME), summed."""
-    clip = np.random.default_rng(0).normal(size=[2, 4, 3, 5, 32])
-    layer = Excitation(4, 32)
-    layer(tf.constant(clip.reshape(8, 3, 5, 32)))
-    fill(layer)
-    told = layer(tf.constant(clip.reshape(8, 3, 5, 32)))
+    x = np.random.default_rng(0).normal(size=[8, 3, 5, 32])
+    layer = filled(lambda: Excitation(4, 32), x.shape)
+    told = layer(tf.constant(x))
 
-    x = over_time(clip, layer.shift.kernel.numpy(), np.multiply)
-    ste = over_volume(x.mean(axis=-1), layer.places.kernel.numpy()[..., 0, 0])[..., None]
-    squeezed = x.mean(axis=(2, 3), keepdims=True) @ kernel(layer.channels.squeeze)
-    ce = np.maximum(over_time(squeezed, layer.channels.conv.kernel.numpy(), np.matmul), 0) @ kernel(
-        layer.channels.expand
-    )
-    norm = layer.motion.norm
-    reduced = (x @ kernel(layer.motion.squeeze) - norm.moving_mean) / np.sqrt(norm.moving_variance + 1e-5)
-    reduced = reduced * norm.gamma + norm.beta
-    filtered = over_place(reduced, layer.motion.conv.kernel.numpy()[..., 0])
-    motion = np.zeros_like(reduced)
-    motion[:, :-1] = filtered[:, 1:] - reduced[:, :-1]
-    me = motion.mean(axis=(2, 3), keepdims=True) @ kernel(layer.motion.expand)
-    expected = sum(x + x / (1 + np.exp(-mask)) for mask in (ste, ce, me))
-    np.testing.assert_allclose(told, expected.reshape(8, 3, 5, 32), rtol=1e-10, atol=1e-10)
+    x = over_time(x, layer.shift.kernel.numpy(), 4)
+    ste = over_volume(x.mean(axis=-1).reshape(2, 4, 3, 5), layer.places.kernel.numpy()[..., 0, 0]).reshape(8, 3, 5, 1)
+    ce = along(conv(mean(x), layer.channels.squeeze).reshape(2, 4, 2), layer.channels.conv.kernel.numpy())
+    ce = conv(relu(ce).reshape(8, 1, 1, 2), layer.channels.expand)
+    reduced = norm(conv(x, layer.motion.squeeze), layer.motion.norm)
+    me = conv(mean(motion(reduced, layer.motion.conv, 4)), layer.motion.expand)
+    expected = sum(x + x * sigmoid(mask) for mask in (ste, ce, me))
+    np.testing.assert_allclose(told, expected, rtol=1e-10, atol=1e-10)
 
 
-def kernel(conv):
-    """Of a 1 x 1 convolution: [inputs, outputs]."""
-    return conv.kernel.numpy()[0, 0]
+def mean(x):
+    """Over the picture: [N, 1, 1, C]."""
+    return x.mean(axis=(1, 2), keepdims=True)
 
 
-def over_time(x, weights, times):
-    """[B, T, ..., C] with weights [3, ...]: the first for t - 1, zeros around."""
-    padded = np.pad(x, [(0, 0), (1, 1)] + [(0, 0)] * (x.ndim - 2))
-    return sum(times(padded[:, k : k + x.shape[1]], weights[k]) for k in range(3))
+def along(x, kernel):
+    """[B, T, C] through a convolution over time, kernel [3, C, C']."""
+    padded = np.pad(x, [(0, 0), (1, 1), (0, 0)])
+    return sum(padded[:, k : k + x.shape[1]] @ kernel[k] for k in range(3))
 
 
-def over_place(x, weights):
-    """[B, T, H, W, C] with weights [3, 3, C], of each channel by itself."""
-    padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)])
-    height, width = x.shape[2:4]
-    return sum(padded[:, :, i : i + height, j : j + width] * weights[i, j] for i in range(3) for j in range(3))
-
-
-def over_volume(x, weights):
-    """[B, T, H, W] with weights [3, 3, 3]."""
+def over_volume(x, kernel):
+    """[B, T, H, W] through a convolution, kernel [3, 3, 3]."""
     padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (1, 1)])
-    (frames, height, width), taps = x.shape[1:], np.ndindex(3, 3, 3)
-    return sum(padded[:, t : t + frames, i : i + height, j : j + width] * weights[t, i, j] for t, i, j in taps)
+    seen = np.lib.stride_tricks.sliding_window_view(padded, (3, 3, 3), axis=(1, 2, 3))
+    return np.einsum("bthwkij,kij->bthw", seen, kernel)

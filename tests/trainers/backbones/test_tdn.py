@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.trainers.backbones.transplanted import RESNET, fill, logits
+from tests.trainers.backbones.by_hand import conv, filled, motion, norm, over_time, relu, sigmoid, windows
+from tests.trainers.backbones.transplanted import RESNET, logits
 from tests.trainers.backbones.video_contract import VideoContract
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.trainers.backbones.tdn import LongTerm, Tdn, resized
+from tfloom.trainers.backbones.tdn import LongTerm, ShortTerm, Tdn, resized
 
 # The reference keeps a convolution of 64 x (7 x 7 x 3 + 1) from which it started another one; nothing reads it.
 UNREAD = 9_472
@@ -57,46 +58,43 @@ def test_the_share_of_a_frame_beside_its_differences(segments, share):
     assert backbone.net(backbone.modules(segments)).share == share
 
 
-def test_long_term_differences(float64):
+def test_long_term_differences():
     """L-TDM, section 3.3 of the paper, and the shift after it."""
-    clip = np.random.default_rng(0).normal(size=[2, 3, 4, 6, 32])
-    layer = LongTerm(3, 32)
-    layer(tf.constant(clip.reshape(6, 4, 6, 32)))
-    fill(layer)
-    told = layer(tf.constant(clip.reshape(6, 4, 6, 32)))
+    x = np.random.default_rng(0).normal(size=[6, 4, 6, 32])
+    layer = filled(lambda: LongTerm(3, 32), x.shape)
+    told = layer(tf.constant(x))
 
-    here = normed(layer.squeeze, clip @ layer.squeeze.conv.kernel.numpy()[0, 0])
-    there = conv3x3(here, layer.filter.kernel.numpy()[..., 0], np.multiply)
-    forward, backward = np.zeros_like(here), np.zeros_like(here)
-    forward[:, :-1] = there[:, 1:] - here[:, :-1]
-    backward[:, 1:] = there[:, :-1] - here[:, 1:]
+    here = normed(x, layer.squeeze)
+    forward = motion(here, layer.filter, 3)
+    backward = motion(here[::-1], layer.filter, 3)[::-1]  # what the next one is to a clip that is played backwards
 
     def mask(change, fine):
-        pooled = change.reshape(2, 3, 2, 2, 3, 2, 2).mean(axis=(3, 5))
-        coarse = normed(layer.coarse, conv3x3(pooled, layer.coarse.conv.kernel.numpy(), np.matmul))
-        seen = (change + coarse.repeat(2, axis=2).repeat(2, axis=3) + fine) / 3
-        expanded = normed(layer.expand, seen @ layer.expand.conv.kernel.numpy()[0, 0])
-        return 1 / (1 + np.exp(-expanded)) - 0.5
+        coarse = normed(change.reshape(6, 2, 2, 3, 2, 2).mean(axis=(2, 4)), layer.coarse)
+        seen = (change + coarse.repeat(2, axis=1).repeat(2, axis=2) + fine) / 3
+        return sigmoid(normed(seen, layer.expand)) - 0.5
 
-    fine = normed(layer.fine, conv3x3(forward, layer.fine.conv.kernel.numpy(), np.matmul))
-    finer = normed(layer.fine, conv3x3(fine, layer.fine.conv.kernel.numpy(), np.matmul))
-    excited = clip + clip * (mask(forward, fine) + mask(backward, finer)) / 2
-    padded = np.pad(excited, [(0, 0), (1, 1), (0, 0), (0, 0), (0, 0)])
-    expected = sum(padded[:, k : k + 3] * layer.shift.kernel.numpy()[k] for k in range(3))
-    np.testing.assert_allclose(told, expected.reshape(6, 4, 6, 32), rtol=1e-10, atol=1e-10)
+    fine = normed(forward, layer.fine)
+    excited = x + x * (mask(forward, fine) + mask(backward, normed(fine, layer.fine))) / 2
+    expected = over_time(excited, layer.shift.kernel.numpy(), 3)
+    np.testing.assert_allclose(told, expected, rtol=1e-10, atol=1e-10)
 
 
-def normed(layer, x):
-    """By the statistics of a layer's normalization."""
-    norm = layer.norm
-    return (x - norm.moving_mean) / np.sqrt(norm.moving_variance + 1e-5) * norm.gamma + norm.beta
+def normed(x, layer):
+    """A convolution and its normalization."""
+    return norm(conv(x, layer.conv), layer.norm)
 
 
-def conv3x3(x, weights, times):
-    """[B, T, H, W, C] with weights [3, 3, ...]."""
-    padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)])
-    height, width = x.shape[2:4]
-    return sum(times(padded[:, :, i : i + height, j : j + width], weights[i, j]) for i in range(3) for j in range(3))
+def test_short_term_differences():
+    """S-TDM: the convolution sees the four differences in their order, each red, green and blue, at half their size."""
+    x = np.random.default_rng(0).normal(size=[2, 5, 16, 16, 3])
+    layer = filled(lambda: ShortTerm(8, []), x.shape)
+    early, late = layer(tf.constant(x))
+    changes = np.concatenate([x[:, i + 1] - x[:, i] for i in range(4)], axis=-1)
+    halved = changes.reshape(2, 8, 2, 8, 2, 12).mean(axis=(2, 4))
+    seen = relu(norm(conv(halved, layer.stem.conv, stride=2), layer.stem.norm))
+    expected = windows(seen, 3, 2).max(axis=(-1, -2))
+    np.testing.assert_allclose(early, expected, rtol=1e-10, atol=1e-10)
+    np.testing.assert_array_equal(late, early)  # without a stage of its own
 
 
 @pytest.mark.parametrize(("low", "high"), [(3, 7), (2, 4), (1, 1), (5, 11)])

@@ -83,14 +83,5 @@ def logits(fields: dict[str, Any], names: Names, frames: int = 4, size: int = 64
     """Of the two `clips` and 5 classes, float32 [2, 5], by a backbone with the weights of the reference."""
     made = layer(fields | {"dropout": 0.0}, 5, frames)
     features = {"clip": (Clip(tf.constant(clips(frames, size))),)}
-    made.call(features)  # makes the variables
     transplant(made, names, gain)
     return made.call(features)
-
-
-def fill(made: keras.Layer, seed: int = 1) -> None:
-    """Give every variable of a layer that was called values that say something."""
-    rng = np.random.default_rng(seed)
-    for variable in made.variables:
-        value = rng.normal(size=variable.shape)
-        variable.assign(np.abs(value) + 0.5 if "variance" in variable.path else value)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfloom.feature_specs.features import Clip
 from tfloom.trainers.macs import macs
+from tfloom.trainers.network import precision
 from tfloom.trainers.train_spec import TrainSpec
 
 PAGE = Path(__file__).parents[3] / "docs/video_backbones.md"
@@ -18,10 +19,13 @@ FRAMES, SIZE = 8, 32
 
 
 def layer(fields: dict[str, Any], units: int = 2, frames: int = FRAMES) -> keras.Layer:
-    """The layer of a backbone over a column of clips, without its variables yet."""
+    """The layer of a backbone over a column of clips, with its variables."""
     column = SimpleNamespace(name="clip", frames=frames)
     backbone: Any = TrainSpec(backbone=fields).backbone
-    return backbone.layer({"clip": (column,)}, {}, units)
+    made: keras.Layer = backbone.layer({"clip": (column,)}, {}, units)
+    # In a graph it would make them ten times slower.
+    made.call({"clip": (Clip(tf.zeros([1, frames, SIZE, SIZE, 3])),)})
+    return made
 
 
 def traced(made: keras.Layer, frames: int = FRAMES, size: int = SIZE, training: bool = False) -> Any:
@@ -53,7 +57,6 @@ class VideoContract:
 
     def test_its_size_is_that_of_the_reference(self):
         made = layer(self.fields, self.units, self.frames)
-        made.call({"clip": (Clip(tf.zeros([1, self.frames, SIZE, SIZE, 3])),)})  # the variables, by small pictures
         function = tf.function(lambda values: made.call({"clip": (Clip(values),)}, training=False))
         function = function.get_concrete_function(tf.TensorSpec([1, self.frames, 224, 224, 3]))
         assert sum(int(np.prod(v.shape)) for v in made.trainable_variables) == self.parameters
@@ -71,7 +74,6 @@ class VideoContract:
         """A small one with weights and statistics drawn, none of which is at a place where it would say nothing."""
         keras.utils.set_random_seed(1)
         made = layer(self.fields | self.small, frames=self.frames)
-        traced(made, self.frames)
         rng = np.random.default_rng(5)
         for variable in made.variables:
             if len(variable.shape) < 2 and "seed" not in variable.path:
@@ -84,7 +86,6 @@ class VideoContract:
 
     @pytest.fixture(scope="class")
     def run(self, filled):
-        """What it makes of clips, as a graph."""
         return traced(filled, self.frames)
 
     @pytest.fixture(scope="class")
@@ -111,6 +112,16 @@ class VideoContract:
         told = filled.call({"clip": (Clip(tf.constant(views), views=2),)}, training=False)
         alone = filled.call({"clip": (Clip(tf.constant(views)),)}, training=False).numpy()
         np.testing.assert_allclose(told, alone.reshape(3, 2, 2).mean(axis=1), rtol=1e-4, atol=1e-5)
+
+    def test_in_mixed_precision_it_gives_about_the_same(self, filled, run, clips):
+        with precision("mixed_bfloat16"):
+            mixed = layer(self.fields | self.small, frames=self.frames)
+        assert {v.dtype for v in mixed.trainable_variables} == {"float32"}
+        for one, other in zip(mixed.variables, filled.variables, strict=True):
+            one.assign(other)
+        expected = run(tf.constant(clips)).numpy()
+        told = tf.cast(traced(mixed, self.frames)(tf.constant(clips)), tf.float32)
+        np.testing.assert_allclose(told, expected, atol=0.1 * np.abs(expected).max())
 
     def test_gradients_reach_every_variable(self, filled, clips):
         weights = tf.constant(np.random.default_rng(2).normal(size=[3, 2]).astype(np.float32))
