@@ -1,4 +1,4 @@
-"""The layers of networks over pictures in float64 and NumPy, for modules whose formula is short: pictures [N, H, W, C]."""
+"""Layers of networks over pictures in NumPy, to reckon by them what a module gives: float64 [N, H, W, C]."""
 
 from collections.abc import Callable
 from typing import Any

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from tests.trainers.backbones import by_hand
 from tests.trainers.backbones.transplanted import RESNET, clips, transplant
-from tests.trainers.backbones.video_contract import VideoContract, layer, traced
+from tests.trainers.backbones.video_contract import VideoContract, layer
+from tfloom.feature_specs.features import Clip
 from tfloom.trainers.backbones.tam import TemporalAdaptive
 
 
@@ -33,8 +34,8 @@ def test_by_hand():
     np.testing.assert_allclose(made(x), np.concatenate(expected), rtol=1e-10, atol=1e-10)
 
 
-# Of liu-zhy/temporal-adaptive-module, ops/temporal_module.py, in torchvision's ResNet-50 with 5 classes, and the mean over
-# frames; made as `transplanted` says.
+# Of liu-zhy/temporal-adaptive-module, ops/temporal_module.py, in torchvision's ResNet-50 with 5 classes, and the mean
+# over frames; made as `transplanted` says.
 NAMES = (
     (r"tam/kernel1/", "tam.G.0."),
     (r"tam/kernel_norm/", "tam.G.1."),
@@ -53,6 +54,6 @@ LOGITS = [
 
 def test_the_logits_of_the_reference():
     made = layer({"name": "tam"}, units=5)
-    run = traced(made, size=64)
     transplant(made, NAMES)
-    np.testing.assert_allclose(run(tf.constant(clips(8, 64))), LOGITS, rtol=0, atol=1e-5)
+    logits = made.call({"clip": (Clip(tf.constant(clips(8, 64))),)})
+    np.testing.assert_allclose(logits, LOGITS, rtol=0, atol=1e-5)

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from tests.trainers.backbones import by_hand
 from tests.trainers.backbones.transplanted import RESNET, clips, transplant
-from tests.trainers.backbones.video_contract import VideoContract, layer, traced
+from tests.trainers.backbones.video_contract import VideoContract, layer
+from tfloom.feature_specs.features import Clip
 from tfloom.trainers.backbones.tea import MotionExcitation, MultipleTemporalAggregation
 from tfloom.trainers.networks.temporal import shift
 from tfloom.trainers.train_spec import TrainSpec
@@ -55,8 +56,8 @@ def test_only_the_last_part_starts_as_a_shift():
     np.testing.assert_array_equal(made.shift(part), shift(part, 4, share=2))
 
 
-# Of Phoenix1327/tea-action-recognition, ops/tea50_8f.py, with 5 classes and the mean over frames; made as `transplanted`
-# says.
+# Of Phoenix1327/tea-action-recognition, ops/tea50_8f.py, with 5 classes and the mean over frames; made as
+# `transplanted` says.
 NAMES = (
     (r"me/reduce/conv/", "me.conv1."),
     (r"me/reduce/norm/", "me.bn1."),
@@ -77,9 +78,9 @@ LOGITS = [
 
 def test_the_logits_of_the_reference():
     made = layer({"name": "tea"}, units=5)
-    run = traced(made, size=64)
     transplant(made, NAMES)
-    np.testing.assert_allclose(run(tf.constant(clips(8, 64))), LOGITS, rtol=0, atol=1e-5)
+    logits = made.call({"clip": (Clip(tf.constant(clips(8, 64))),)})
+    np.testing.assert_allclose(logits, LOGITS, rtol=0, atol=1e-5)
 
 
 def test_a_network_without_cascades_is_refused():

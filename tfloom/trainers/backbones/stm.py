@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfloom.trainers.networks.layers import Conv, Depthwise, TemporalConv, norm
+from tfloom.trainers.networks.layers import Composite, Conv, Depthwise, TemporalConv, norm
 from tfloom.trainers.networks.modules import Modules, Place
 from tfloom.trainers.networks.temporal import difference
 from tfloom.trainers.video_backbone import VideoBackbone
@@ -31,7 +31,7 @@ class _InPlace(Modules):
         return SpatioTemporalMotion(self.frames, place.inner, place.stride)
 
 
-class SpatioTemporalMotion(keras.Layer):
+class SpatioTemporalMotion(Composite):
     """CSTM plus CMM, then normalization and ReLU: float32 [B * T, H, W, filters] -> the same at H / stride, W / stride.
 
     CSTM is a convolution over time of each channel, which starts as a shift (a quarter of the channels from each side),

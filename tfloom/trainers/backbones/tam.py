@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfloom.trainers.networks.layers import norm
+from tfloom.trainers.networks.layers import Composite, norm
 from tfloom.trainers.networks.modules import Modules, Place
 from tfloom.trainers.networks.temporal import temporal_conv, unfold
 from tfloom.trainers.video_backbone import VideoBackbone
@@ -30,7 +30,7 @@ class _Adaptive(Modules):
         return TemporalAdaptive(self.frames, place.inner)
 
 
-class TemporalAdaptive(keras.Layer):
+class TemporalAdaptive(Composite):
     """TAM: float32 [B * T, H, W, filters] -> the same shape.
 
     Both branches see the means of the pictures, [B, T, filters]. The local one is a convolution over time to a quarter

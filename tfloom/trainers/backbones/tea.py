@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfloom.trainers.networks.layers import ConvNorm, Depthwise, TemporalConv, around
+from tfloom.trainers.networks.layers import Composite, ConvNorm, Depthwise, TemporalConv, around
 from tfloom.trainers.networks.modules import Modules, Place
 from tfloom.trainers.networks.temporal import difference
 from tfloom.trainers.video_backbone import VideoBackbone
@@ -40,7 +40,7 @@ class _Excitation(Modules):
         return MultipleTemporalAggregation(self.frames, place.inner // SCALE, place.stride, first=place.index == 0)
 
 
-class MotionExcitation(keras.Layer):
+class MotionExcitation(Composite):
     """ME: x + x * y, where y says of each channel how it moves: float32 [B * T, H, W, filters] -> the same shape.
 
     y is made of a sixteenth of the channels: those of the next frame through a 3 x 3 convolution of each channel less
@@ -62,7 +62,7 @@ class MotionExcitation(keras.Layer):
         return x + x * (tf.sigmoid(moves) - 0.5)
 
 
-class MultipleTemporalAggregation(keras.Layer):
+class MultipleTemporalAggregation(Composite):
     """MTA, Res2Net's cascade with time: float32 [B * T, H, W, SCALE * filters] -> the same at H / stride, W / stride.
 
     Each part but the last, with what came of the part before it, goes through a convolution over time of each channel

@@ -12,7 +12,8 @@ import tensorflow as tf
 from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
-from tfloom.trainers.video_backbone import VideoBackbone
+from tfloom.trainers.networks.layers import Composite
+from tfloom.trainers.video_backbone import VideoBackbone, frames_of
 
 FEATURES = 256
 """Of a frame, and units of a relation's hidden layer."""
@@ -37,17 +38,16 @@ class Trn(VideoBackbone):
     def parts(self, spec: FeatureSpec) -> dict[str, tuple[Column, ...]]:
         chosen = super().parts(spec)
         (column,) = chosen["clip"]
-        frames: int = column.frames  # type: ignore[attr-defined]  # every kind of clip says how many
-        if not 2 <= frames <= 16:
-            raise SpecError(f"columns.{column.name}: the backbone trn relates 2 frames and more, of few: 16 have 65,519 "
-                            "relations", expected="2 to 16 frames", received=f"{frames}")  # fmt: skip
+        if not 2 <= frames_of(column) <= 16:
+            raise SpecError(f"columns.{column.name}.frames: the backbone trn reads every set of frames, 65,519 of 16",
+                            expected="2 to 16", received=f"{frames_of(column)}")  # fmt: skip
         return chosen
 
     def consensus(self, frames: int, units: int) -> keras.Layer:
         return Relations(frames, self.dropout, units, self.train_relations, self.serve_relations)
 
 
-class Relations(keras.Layer):
+class Relations(Composite):
     """The sum of what each scale says: float32 [B, T, F] -> [B, units]."""
 
     def __init__(self, frames: int, dropout: float, units: int, train: Which, serve: Which) -> None:
@@ -64,7 +64,7 @@ class Relations(keras.Layer):
         return tf.add_n([scale(x, training=training) for scale in self.scales])
 
 
-class Scale(keras.Layer):
+class Scale(Composite):
     """Relations of `size` frames: float32 [B, frames, FEATURES] -> [B, units].
 
     The frames of a relation side by side go through a hidden layer with ReLU and a last one. Of three relations it is
