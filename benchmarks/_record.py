@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import operator
 import os
@@ -22,17 +23,18 @@ HOLDS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.l
 
 
 def record(name: str, rows: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) -> None:
-    """Print and write the rows, and for each target whether it is met."""
+    """Print and write the rows, those of the same columns as a table, and for each target whether it is met."""
     met = {
         what: {"value": value, "target": target, "met": HOLDS[sign](value, target)}
         for what, (value, sign, target) in targets.items()
     }
     # Where it goes into a file no line is cut to the 80 characters that a terminal is taken to have.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    table = Table(*rows[0], title=name)
-    for row in rows:
-        table.add_row(*map(_text, row.values()))
-    console.print(table)
+    for columns, of_table in itertools.groupby(rows, key=tuple):
+        table = Table(*columns, title=name)
+        for row in of_table:
+            table.add_row(*map(_text, row.values()))
+        console.print(table)
     for what, (value, sign, target) in targets.items():
         console.print(f"{what}: {_text(value)} ({sign} {_text(target)}: {'met' if met[what]['met'] else 'NOT met'})")
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()

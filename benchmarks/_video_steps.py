@@ -46,6 +46,7 @@ def steps(
 def _step(name: str, size: int, frames: int, batch: int) -> Callable[[], None]:
     """A step of SGD on clips of noise, traced and taken once."""
     backbone: Any = TrainSpec(backbone={"name": name}).backbone
+    frames *= getattr(backbone, "frames_in_step", 1)
     column = SimpleNamespace(name="clip", frames=frames, height=size, width=size)
     layer = backbone.layer({"clip": (column,)}, {}, 174)
     clips = tf.random.stateless_normal([batch, frames, size, size, 3], [0, 0])
