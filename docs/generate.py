@@ -36,9 +36,13 @@ from tfloom.feature_specs.labels import Label
 from tfloom.feature_specs.spec import KINDS, kind
 from tfloom.feature_specs.split import ByColumn, ByHash, ByTime
 from tfloom.feature_specs.weight import Weight
+from tfloom.trainers.train_spec import EarlyStopping, TrainSpec
 
 DOCS = Path(__file__).parent
-MODELS = {cls.__name__: cls for cls in (Augmentation, Input, Label, Weight, ByHash, ByColumn, ByTime)}
+MODELS = {
+    cls.__name__: cls
+    for cls in (Augmentation, Input, Label, Weight, ByHash, ByColumn, ByTime, EarlyStopping, TrainSpec)
+}
 DISCRIMINATORS = ("kind", "by")
 # At the start of a line: a page that is shown as code, indented, is left alone.
 BLOCK = re.compile(
@@ -176,7 +180,8 @@ def type_words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str
         items = type_words(schema.get("items") or {"anyOf": schema["prefixItems"]}, definitions)
         return f"list of ({items})" if " or " in items else f"list of {items}"
     if schema.get("type") == "object":
-        return "mapping of name to " + type_words(schema["additionalProperties"], definitions)
+        values = schema["additionalProperties"]
+        return "mapping" if values is True else "mapping of name to " + type_words(values, definitions)
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[key]}" for key, sign in bounds.items() if key in schema]
     return " ".join([schema.get("format", schema.get("type", "value")), ", ".join(limits)]).strip()

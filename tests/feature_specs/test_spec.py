@@ -332,3 +332,17 @@ def test_the_label_that_is_asked_for(full):
         full.label()
     with pytest.raises(SpecError, match=r"labels: not exactly one\n.*\n  received: no labels"):
         spec_of(X).label()
+
+
+@pytest.mark.parametrize(
+    ("column", "rows"),
+    [
+        ({"kind": "numeric"}, 1_000),
+        ({"kind": "image", "height": 8, "width": 8}, 1_000),
+        ({"kind": "image", "height": 224, "width": 224}, 55),
+        ({"kind": "video", "frames": 8, "height": 224, "width": 224}, 6),
+        ({"kind": "video", "frames": 8, "height": 224, "width": 224, "test_clips": 10}, 1),
+    ],
+)
+def test_a_model_is_asked_for_as_many_rows_as_have_room(column, rows):
+    assert FeatureSpec.model_validate({"columns": [{"name": "x"} | column]}).batch_rows == rows

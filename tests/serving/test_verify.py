@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from tfloom.feature_specs import parsed_rows
+from tfloom.feature_specs import parsed_rows, spec
 from tfloom.feature_specs.directories import ORIGIN, ExportDirectory, write_json
 from tfloom.feature_specs.errors import ArtefactError, DataError
 from tfloom.serving import materialised, signatures
@@ -50,6 +50,13 @@ def test_no_skew(made):
         "batch_sizes": [1, 7, 1000, 1001],
         "url": None,
     }
+
+
+def test_of_large_pictures_fewer_are_asked_for_at_once(made, monkeypatch):
+    """A picture has three numbers here."""
+    monkeypatch.setattr(spec, "PIXELS", 3 * 5)
+    found = verified(made)
+    assert (found.rows, found.mismatches, found.batch_sizes) == (ROWS, 0, (1, 5, 6))
 
 
 def test_a_skew_in_materialised_numbers(copied):

@@ -79,10 +79,10 @@ def test_other_rows(models, label):
 
 
 def test_other_rows_in_several_batches(models, monkeypatch):
-    from tfloom.trainers import evaluate
+    from tfloom.feature_specs import spec
 
     whole = tfloom.evaluate(models["late"], rows(180, 263))
-    monkeypatch.setattr(evaluate, "EVAL_BATCH_SIZE", 20)
+    monkeypatch.setattr(spec, "BATCH_ROWS", 20)
     told = tfloom.evaluate(models["late"], rows(180, 263))
     assert metrics.numbers(told) == pytest.approx(metrics.numbers(whole), rel=1e-6)
     assert told["rows"] == whole["rows"] == 83

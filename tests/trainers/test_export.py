@@ -166,6 +166,12 @@ def test_golden_outputs_are_the_trainers(trained):
         np.testing.assert_array_equal(np.float32(golden[signature][name]), value)
 
 
+def test_golden_rows_are_fewer_where_they_are_large(trained, monkeypatch):
+    monkeypatch.setattr(export, "GOLDEN_BYTES", 1)
+    rows, materialised = export.golden_rows(trained.transformed)
+    assert rows.num_rows == len(materialised["distance_z"]) == 1
+
+
 def test_no_golden_row_without_a_sample(trained, tmp_path):
     folder = tmp_path / "transformed"
     shutil.copytree(trained.folder / "transformed", folder)

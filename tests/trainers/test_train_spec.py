@@ -114,8 +114,9 @@ def test_what_is_set_changes_the_file(tmp_path):
 
 
 FIELDS = (
-    "backbone, batch_size, checkpoint_steps, early_stopping, epochs, head, label, learning_rate, optimizer, schedule, "
-    "seed, trainer"
+    "backbone, batch_size, checkpoint_steps, clip_norm, early_stopping, epochs, head, label, learning_rate, "
+    "learning_rate_batch, milestones, mixed_precision, momentum, optimizer, schedule, seed, trainer, warm_up_epochs, "
+    "weight_decay"
 )
 
 

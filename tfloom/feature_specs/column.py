@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -186,6 +187,11 @@ class Column(BaseModel):
         """How many numbers a row of this input holds, each in its place; None where it holds no vector."""
         return None
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether its inputs are paths in the data, where a relative one starts at the folder of the data."""
+        return False
+
     def needs_value(self, name: str) -> bool:
         """Whether a row without a value of this input cannot be transformed, and so is rejected."""
         return False
@@ -274,6 +280,11 @@ class Column(BaseModel):
     def augmented(self) -> Augmented | None:
         """What `augment` gives; None where a model is trained on the materialised value as it is."""
         return None
+
+    @property
+    def encoded_size(self) -> int:
+        """How many numbers `encode` makes of a row where they are many, as pixels are; else 0."""
+        return math.prod(self.augmented.shape) if self.augmented else 0
 
     def augment(self, value: Any, seed: Any) -> Any:
         """Materialised values [B, ...] -> what `encode` is given instead of them, [B, ...] as `augmented` says.

@@ -33,6 +33,10 @@ from tfloom.feature_specs.weight import Weight
 
 KINDS = "tfloom.feature_specs.columns"
 
+BATCH_ROWS = 1_000
+PIXELS = 2**23
+"""Of all rows that a model is asked for at once: 32 MiB of float32, and several times that inside of a network."""
+
 
 def kind(name: str, place: str = "kind") -> type[Column]:
     """The class of a column kind. Raises SpecError where there is none of this name."""
@@ -222,6 +226,12 @@ class FeatureSpec(BaseModel):
         """The materialised columns that the groups read, directly or through `of`."""
         members = (column for group in self.model_groups.values() for column in group)
         return tuple(column for column in self.encoded(members) if column.transformed_type is not None)
+
+    @property
+    def batch_rows(self) -> int:
+        """How many rows a model is asked for at once where nobody says: BATCH_ROWS, or as many as PIXELS allow."""
+        pixels = sum(column.encoded_size for column in self.model_inputs)
+        return max(1, min(BATCH_ROWS, PIXELS // max(pixels, 1)))
 
     def encoded(self, columns: Iterable[Column]) -> tuple[Column, ...]:
         """These columns and those that they encode, each once, a column before what it encodes."""

@@ -13,24 +13,22 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tfloom.feature_specs import parsed_rows
-from tfloom.feature_specs.directories import ORIGIN, whole_file
+from tfloom.feature_specs.directories import ORIGIN, ExportDirectory, whole_file
 from tfloom.feature_specs.errors import DataError
-
-BATCH_ROWS = 1_000
 
 
 def predictor(version: Path) -> Callable[[pa.RecordBatch], dict[str, np.ndarray]]:
     """Load an export; the function takes parsed rows of its inputs and gives its predictions by name, batch first."""
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(version))
+    loaded, at_once = tf.saved_model.load(str(version)), ExportDirectory(version).spec.batch_rows
     run = loaded.signatures["serving_examples"]
 
     def predict(rows: pa.RecordBatch) -> dict[str, np.ndarray]:
         examples = parsed_rows.examples(rows, rows.schema.names)
         parts = [
-            run(examples=tf.constant(examples[start : start + BATCH_ROWS], tf.string))
-            for start in range(0, max(len(examples), 1), BATCH_ROWS)  # of no rows too: its outputs have their names
+            run(examples=tf.constant(examples[start : start + at_once], tf.string))
+            for start in range(0, max(len(examples), 1), at_once)  # of no rows too: its outputs have their names
         ]
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in sorted(parts[0])}
 

@@ -1,12 +1,12 @@
 """Proof that what is served is what was trained: rows through the export, against the same rows as materialised.
 
 Rows are joined by their origin. Transformed values have to be the materialised ones bit for bit at every batch size.
-Predictions have to be the trainer's bit for bit where both see the same batch, of `BATCH` rows; the trainer's are made
+Predictions have to be the trainer's bit for bit where both see the same batch, of `batch_rows`; the trainer's are made
 from the materialised values, so the two take different ways. At other batch sizes, where a sum may be taken in another
 order, and from a server, they have to agree to 1e-6 (see `equality.TOLERANCE`).
 
-At batch size `BATCH` every row is compared. At the others it is a sample of every chunk (at most 65,536 rows), spread
-evenly over it: 32 batches, or as many as hold 2,000 rows, at least one.
+At that batch size, 1,000 or of pictures fewer, every row is compared. At the others it is a sample of every chunk (at
+most 65,536 rows), spread evenly over it: 32 batches, or as many as hold 2,000 rows, at least one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ import pyarrow.compute as pc
 from tfloom.feature_specs import parsed_rows, tensor_json
 from tfloom.feature_specs.directories import ORIGIN, ExportDirectory, TransformOutput
 from tfloom.feature_specs.errors import ArtefactError, DataError
+from tfloom.feature_specs.spec import BATCH_ROWS
 from tfloom.serving import client, materialised, signatures
 from tfloom.serving.equality import differing, same_width
-
-BATCH = 1_000
-"""The batch size at which every row is compared."""
 
 SAMPLE_BATCHES, SAMPLE_ROWS = 32, 2_000
 FIRST = 10
@@ -123,7 +121,7 @@ def verify(
       DataError: there is no row to compare.
     """
     needed = ["transform", "serving_examples", *(["serving_default"] if url else [])]
-    job = _Job(_Served(export, needed), transformed, predict, url, tuple(sorted({*batch_sizes, BATCH})))
+    job = _Job(_Served(export, needed), transformed, predict, url, batch_sizes)
     for file, chunk, rows in parsed:
         job.chunk(materialised.read(transformed, file, chunk), rows)
     if not job.rows:
@@ -155,6 +153,7 @@ class _Served:
 class _Tally:
     """A Comparison in the making."""
 
+    batch: int
     compared: int = 0
     differing: int = 0
     first: list[Difference] = field(default_factory=list)
@@ -184,7 +183,7 @@ class _Tally:
         self.compared += len(origins) * values
         self.differing += len(origins) * values
         for origin in origins[: FIRST - len(self.first)]:
-            told = Difference(_text(origin), "the row", signature, BATCH, "materialised", "served")
+            told = Difference(_text(origin), "the row", signature, self.batch, "materialised", "served")
             self.first.append(told)
 
     def done(self) -> Comparison:
@@ -211,11 +210,14 @@ class _Job:
         transformed: TransformOutput,
         predict: Predict,
         url: str | None,
-        batch_sizes: tuple[int, ...],
+        batch_sizes: Sequence[int],
     ) -> None:
-        self.served, self.predict, self.url, self.batch_sizes = served, predict, url, batch_sizes
+        self.served, self.predict, self.url, self.batch = served, predict, url, transformed.spec.batch_rows
+        if self.batch < BATCH_ROWS:  # of pictures so many are too many: 7 instead of 1,000, and 8 instead of 1,001
+            batch_sizes = [min(size, self.batch + (size > BATCH_ROWS)) for size in batch_sizes]
+        self.batch_sizes = tuple(sorted({self.batch, *batch_sizes}))
         self.inputs = transformed.spec.input_names
-        self.rows, self.transformed, self.predictions = 0, _Tally(), _Tally()
+        self.rows, self.transformed, self.predictions = 0, _Tally(self.batch), _Tally(self.batch)
         columns = {column.name for column in transformed.spec.materialised}
         _same_names("transform", columns, served.infos["transform"].outputs)
 
@@ -224,7 +226,7 @@ class _Job:
         self.rows += rows.num_rows
         chunk = self._joined(found, rows)
         count = len(chunk.place)
-        samples = {size: _sample(count, size) for size in self.batch_sizes if size != BATCH}
+        samples = {size: _sample(count, size) for size in self.batch_sizes if size != self.batch}
         sampled = np.unique(np.concatenate([np.zeros(0, int), *samples.values()]))
         trained = self._every_row(chunk, sampled)
         for size, sample in samples.items():
@@ -244,14 +246,14 @@ class _Job:
         return _Chunk(rows, origins[there], parsed_rows.examples(rows, self.inputs), found, place[there])
 
     def _every_row(self, chunk: _Chunk, sampled: np.ndarray) -> Columns:
-        """Compare every row at batch size BATCH; the trainer's predictions for those of these indices."""
+        """Compare every row at one batch size; the trainer's predictions for those of these indices."""
         kept: list[Columns] = []
-        for start in range(0, len(chunk.place), BATCH):
-            batch = np.arange(start, min(start + BATCH, len(chunk.place)))
-            trained = self._one_batch(chunk, batch, BATCH)
+        for start in range(0, len(chunk.place), self.batch):
+            batch = np.arange(start, min(start + self.batch, len(chunk.place)))
+            trained = self._one_batch(chunk, batch, self.batch)
             if self.url:
                 self._from_a_server(chunk.rows.slice(start, len(batch)), trained, chunk.origins[batch])
-            wanted = sampled[(sampled >= start) & (sampled < start + BATCH)] - start
+            wanted = sampled[(sampled >= start) & (sampled < start + self.batch)] - start
             kept.append({name: value[wanted] for name, value in trained.items()})
         return {name: np.concatenate([part[name] for part in kept]) for name in kept[0]} if kept else {}
 
@@ -290,7 +292,7 @@ class _Job:
                 name: tensor_json.decode(answer[name], info.dtype, info.shape, name)
                 for name, info in infos.outputs.items()
             }
-        self.predictions.compare(trained, predictions, origins, (signature, BATCH), exact=False)
+        self.predictions.compare(trained, predictions, origins, (signature, self.batch), exact=False)
 
 
 def _sample(rows: int, size: int) -> np.ndarray:

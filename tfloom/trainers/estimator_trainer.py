@@ -282,6 +282,10 @@ def _check(backbone: Backbone, task: Head, train_spec: TrainSpec) -> None:
             expected="batch_norm false, or the trainer keras",
             received="batch_norm true",
         )
+    for field in ("momentum", "weight_decay", "clip_norm", "milestones", "warm_up_epochs", "mixed_precision"):
+        if getattr(train_spec, field) not in (None, TrainSpec.model_fields[field].default):
+            raise SpecError(f"{field}: the trainer estimator does not take it", expected="the trainer keras",
+                            received=repr(getattr(train_spec, field)))  # fmt: skip
     if train_spec.optimizer not in OPTIMIZERS:
         raise SpecError(
             f"optimizer: Estimators take those of the old Keras, which has no {train_spec.optimizer}",
@@ -339,7 +343,7 @@ def _feature_column(column: Column, spec: FeatureSpec, num_buckets: Mapping[str,
 def _optimizer(train_spec: TrainSpec, steps: int) -> Any:
     from tfloom.trainers.estimator_bridge import tf as old
 
-    rate: Any = train_spec.learning_rate
+    rate: Any = train_spec.scaled_learning_rate
     if train_spec.schedule == "cosine":
         rate = old.keras.optimizers.schedules.CosineDecay(rate, train_spec.epochs * steps)
     return getattr(old.keras.optimizers.legacy, OPTIMIZERS[train_spec.optimizer])(learning_rate=rate)

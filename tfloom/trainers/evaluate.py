@@ -16,7 +16,7 @@ from tfloom.feature_specs.directories import WEIGHT, ModelDirectory
 from tfloom.feature_specs.errors import DataError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.trainers import inputs, metrics
-from tfloom.trainers.metrics import EVAL_BATCH_SIZE, Judged
+from tfloom.trainers.metrics import Judged
 from tfloom.trainers.train import load
 
 
@@ -53,7 +53,7 @@ def on_rows(
         rows, told = rows.filter(pa.array(counted)), [values[counted] for values in told]
         slices.extend(itertools.compress(slices_of_rows, counted))
         for start, features in materialised(model, rows):
-            judged.append(judge(features, *(values[start : start + EVAL_BATCH_SIZE] for values in told)))
+            judged.append(judge(features, *(values[start : start + model.spec.batch_rows] for values in told)))
     if not judged:
         raise DataError("data: has no row with a label to evaluate on", expected="a row or more", received="none")
     everything = _joined(judged)
@@ -65,13 +65,13 @@ def on_rows(
 
 
 def materialised(model: ModelDirectory, rows: pa.RecordBatch) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Parsed rows through the transform graph, as the model reads them: (first row, columns) by EVAL_BATCH_SIZE."""
+    """Parsed rows through the transform graph, as the model reads them: (first row, columns), `batch_rows` at once."""
     spec: FeatureSpec = model.spec
     layer = tft.TFTransformOutput(str(model.transformed.path)).transform_features_layer()
     examples = example_coder.RecordBatchToExamplesEncoder().encode(rows.select(list(spec.input_names)))
     raw = spec.raw_feature_spec()
-    for start in range(0, len(examples), EVAL_BATCH_SIZE):
-        made = layer(dict(tf.io.parse_example(examples[start : start + EVAL_BATCH_SIZE], raw)))
+    for start in range(0, len(examples), spec.batch_rows):
+        made = layer(dict(tf.io.parse_example(examples[start : start + spec.batch_rows], raw)))
         yield start, {column.name: inputs.dense(made[column.name]) for column in spec.model_inputs}
 
 

@@ -22,7 +22,8 @@ from tfloom.trainers import inputs, predictor
 from tfloom.trainers.servable import Servable
 from tfloom.trainers.train import load
 
-GOLDEN_ROWS = 32
+GOLDEN_ROWS, GOLDEN_BYTES = 32, 1 << 20
+"""At most so many rows, and no more than hold so many bytes: pictures are written out for each signature."""
 
 
 def export_model(model: ModelDirectory, version: Path, card: Mapping[str, Any]) -> None:
@@ -96,7 +97,7 @@ def golden_rows(output: TransformOutput, count: int = GOLDEN_ROWS) -> tuple[pa.R
     for origin, record in _records(output):
         if origin in places:
             found[origin] = record
-        if len(found) == count:
+        if len(found) == count or sum(map(len, found.values())) > GOLDEN_BYTES:
             break
     if not found:
         raise ArtefactError(f"{output.path}: no row of stats/sample.parquet is among its examples")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tfloom.trainers.checkpoint import Progress
 from tfloom.trainers.head import Head
 from tfloom.trainers.model_directory import keep, log_epoch, open_training, publish, train_spec_of
 from tfloom.trainers.network import Network, build
+from tfloom.trainers.optimizer import optimizer
 from tfloom.trainers.train_spec import TrainSpec
 
 Report = Callable[[int, int, int, float], None]
@@ -43,7 +44,7 @@ def train(
       SpecError, ArtefactError: in three parts.
     """
     train_spec = train_spec.resolved(output.spec)
-    network, head = build(output.spec, output.num_buckets, train_spec)
+    network, head = build(output.spec, output.num_buckets, train_spec, training=True)
     network.columns.read_saved()
     train_spec.backbone_for(output.spec).read_saved(network.backbone)
     folder = open_training(out, output, train_spec, overwrite)
@@ -64,6 +65,13 @@ def weighted_mean(per_example: Any, weights: Any = None) -> Any:
     return tf.math.divide_no_nan(tf.reduce_sum(per_example * weights), tf.reduce_sum(weights))
 
 
+def decay(spec: TrainSpec, trained: Sequence[keras.Variable]) -> list[Any]:
+    """What weight decay adds to the loss, a scalar where there is one; see TrainSpec."""
+    if not spec.weight_decay or spec.optimizer == "adamw":
+        return []
+    return [spec.weight_decay * tf.nn.l2_loss(one.value) for one in trained if len(one.shape) > 1]
+
+
 class _Run:
     """One training run, at some point of it."""
 
@@ -79,7 +87,9 @@ class _Run:
         self.output, self.spec, self.network, self.head, self.folder = output, spec, network, head, folder
         self.report = report
         self.steps = math.ceil(output.report["splits"]["train"] / spec.batch_size)
-        self.optimizer = keras.optimizers.get({"class_name": spec.optimizer, "config": {"learning_rate": self._rate()}})
+        self.optimizer = optimizer(spec, self.steps)
+        if network.precision == "mixed_float16":
+            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
         self.optimizer.build(network.trainable_variables)
         self.step = tf.function(
             self._step,
@@ -159,15 +169,10 @@ class _Run:
             keep(self.folder)
 
     def _step(self, seed: Any, features: Mapping[str, Any], labels: Any, weights: Any = None) -> Any:
+        trained = self.network.trainable_variables
         with tf.GradientTape() as tape:
             told = self.head.loss(self.network, features, labels, seed, training=True)
             loss = weighted_mean(told.per_example, weights)
-            total = tf.add_n([loss, *self.network.losses])
-        trained = self.network.trainable_variables
+            total = self.optimizer.scale_loss(tf.add_n([loss, *self.network.losses, *decay(self.spec, trained)]))
         self.optimizer.apply(tape.gradient(total, [v.value for v in trained]), trained)
         return loss
-
-    def _rate(self) -> Any:
-        if self.spec.schedule == "cosine":
-            return keras.optimizers.schedules.CosineDecay(self.spec.learning_rate, self.spec.epochs * self.steps)
-        return self.spec.learning_rate

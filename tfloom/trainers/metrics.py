@@ -14,8 +14,6 @@ from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.trainers import inputs
 from tfloom.trainers.head import Head, Network
 
-EVAL_BATCH_SIZE = 1_000
-
 Judged = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]
 """Of a batch: the predictions by name, the labels [B] or [B, classes], the weights [B], above 0, and the losses [B]."""
 
@@ -25,7 +23,8 @@ Judge = Callable[..., Judged]
 
 def of_split(judge: Judge, head: Head, output: TransformOutput, split: str) -> dict[str, Any]:
     """Metrics on a split: `rows`, `loss`, the head's own, and `curves` to draw."""
-    return of_batches(head, (judge(*batch) for batch in inputs.batches(output, split, EVAL_BATCH_SIZE, head.label)))
+    batches = inputs.batches(output, split, output.spec.batch_rows, head.label)
+    return of_batches(head, (judge(*batch) for batch in batches))
 
 
 def of_batches(head: Head, judged: Iterable[Judged]) -> dict[str, Any]:

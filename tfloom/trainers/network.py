@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -19,8 +20,10 @@ class Network(keras.Model):
     """Materialised columns of a batch, by name -> float32 [B, units]."""
 
     def __init__(self, columns: ColumnLayer, backbone: keras.Layer) -> None:
-        super().__init__(name="network")
+        super().__init__(name="network", dtype="float32")  # in mixed precision the backbone's layers are, not columns
         self.columns, self.backbone = columns, backbone
+        self.precision = keras.config.dtype_policy().name
+        """The Keras dtype policy that its layers were made with."""
 
     def build(self, input_shape: Any) -> None:
         """Its layers make their own variables, in the first call."""
@@ -33,11 +36,38 @@ class Network(keras.Model):
 
     def call(self, features: Mapping[str, Any], training: bool = False) -> Any:
         # The layers' own `call`: between the two go typed features, which Keras' __call__ would look for tensors in.
-        return self.backbone.call(self.columns.call(features), training=training)
+        outputs = self.backbone.call(self.columns.call(features), training=training)
+        return keras.ops.cast(outputs, "float32")  # of mixed precision
 
 
-def build(spec: FeatureSpec, num_buckets: Mapping[str, int], train_spec: TrainSpec) -> tuple[Network, Head]:
-    """The network with its variables as they start from the train spec's seed, and its head."""
+def build(
+    spec: FeatureSpec, num_buckets: Mapping[str, int], train_spec: TrainSpec, training: bool = False
+) -> tuple[Network, Head]:
+    """The network with its variables as they start from the train spec's seed, and its head.
+
+    training: to be learned from, in mixed precision where the train spec says so; otherwise float32.
+    """
+    with precision(mixed() if training and train_spec.mixed_precision else "float32"):
+        return _build(spec, num_buckets, train_spec)
+
+
+def mixed() -> str:
+    """The Keras dtype policy of mixed precision on this machine."""
+    return "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+
+
+@contextlib.contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Layers made within it have this dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _build(spec: FeatureSpec, num_buckets: Mapping[str, int], train_spec: TrainSpec) -> tuple[Network, Head]:
     keras.utils.set_random_seed(train_spec.seed)
     task = head(spec.label(train_spec.label), train_spec.head)
     backbone = train_spec.backbone_for(spec)

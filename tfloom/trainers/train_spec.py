@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from tfloom.feature_specs import discovery, storage
 from tfloom.feature_specs.errors import SpecError
@@ -32,7 +41,10 @@ def _backbone(value: Any, info: ValidationInfo) -> Any:
 
 
 class EarlyStopping(BaseModel):
-    """Stop when the head's metric on the eval split has not been better for `patience` epochs."""
+    """Stop when the head's metric on the eval split has not been better for so long.
+
+    patience: epochs.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,8 +58,20 @@ class TrainSpec(BaseModel):
     label: of the spec, where it has several. head: where it is not the label's own task.
     backbone: its name and its fields, such as {name: dnn, hidden: [256, 128]}; without a name, what the spec's groups
       ask for.
-    optimizer: adam, adamw, adagrad, ftrl, rmsprop or sgd. schedule: of the learning rate, constant or cosine to 0.
+    epochs: how often every row of the train split is learned from. batch_size: the rows of a step.
+    optimizer: adam, adamw, adagrad, ftrl, rmsprop or sgd. momentum: of sgd and rmsprop.
+    weight_decay: of kernels and tables, variables of two dimensions or more: half of it times their squares is added to
+      the loss, as PyTorch's optimizers do; of adamw, which does that beside the gradients, of all variables.
+    clip_norm: the norm that the gradients of a step together are scaled down to where theirs is greater.
+    learning_rate: of the steps. learning_rate_batch: the batch size that it is said for; of another it is in proportion
+      to `batch_size`. Left out, it is as it is said.
+    schedule: of the learning rate: constant, cosine to 0, or step, a tenth of it from each of the `milestones` on.
+    milestones: epochs, rising. warm_up_epochs: in which the rate grows to its own at the start.
+    mixed_precision: whether layers compute in float16 where there is a GPU, with the loss scaled, and in bfloat16 where
+      there is none. Variables, logits and losses are float32, and so is all that is evaluated, exported and predicted
+      afterwards.
     seed: of the first weights, the order of rows and dropout.
+    early_stopping: when to stop before the last epoch; without it the run goes to the end.
     checkpoint_steps: how many steps lie between two checkpoints, beside that at the end of each epoch.
     """
 
@@ -61,10 +85,32 @@ class TrainSpec(BaseModel):
     batch_size: Annotated[int, Field(ge=1)] = 512
     optimizer: Literal["adam", "adamw", "adagrad", "ftrl", "rmsprop", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.001
-    schedule: Literal["constant", "cosine"] = "constant"
+    learning_rate_batch: Annotated[int, Field(ge=1)] | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    warm_up_epochs: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    mixed_precision: bool = False
     early_stopping: EarlyStopping | None = None
     checkpoint_steps: Annotated[int, Field(ge=1)] = 1000
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> TrainSpec:
+        if self.momentum is not None and self.optimizer not in ("sgd", "rmsprop"):
+            raise ValueError(f"has a momentum, which {self.optimizer} does not take")
+        if bool(self.milestones) != (self.schedule == "step"):
+            raise ValueError("milestones go with schedule: step, and it with them")
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError("milestones are epochs in rising order")
+        return self
+
+    @property
+    def scaled_learning_rate(self) -> float:
+        """The learning rate at this batch size (Goyal et al. 2017, arXiv:1706.02677, section 2.1)."""
+        return self.learning_rate * self.batch_size / (self.learning_rate_batch or self.batch_size)
 
     def backbone_for(self, spec: FeatureSpec) -> Backbone:
         """The backbone with every field said. Raises SpecError where a field is none of the chosen one's."""

@@ -125,6 +125,18 @@ class BackboneContract:
         trained = [network(rows, training=True).numpy() for _ in range(8)]
         assert len({one.tobytes() for one in trained}) > 1
 
+    def test_in_mixed_precision_it_gives_about_the_same(self):
+        spec = spec_of(self.groups)
+        train_spec = TrainSpec(label="late", seed=3, backbone=self.fields, mixed_precision=True)
+        mixed, _ = build(spec, {"town": 4, "tags": 5}, train_spec, training=True)
+        full = self.network()
+        assert {v.dtype for v in mixed.trainable_variables} == {"float32"}
+        for one, other in zip(mixed.variables, full.variables, strict=True):
+            one.assign(other)
+        told, expected = mixed(self.rows()), full(self.rows())
+        assert told.dtype == tf.float32
+        np.testing.assert_allclose(told, expected, rtol=0.05, atol=0.05 * np.abs(expected).max())
+
     def test_columns_that_it_cannot_read_are_refused(self):
         for groups, what, received in self.refused:
             with pytest.raises(SpecError) as error:

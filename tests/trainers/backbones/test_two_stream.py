@@ -45,7 +45,8 @@ FEATURES = {part: (Clip(tf.constant(values.astype(np.float32))),) for part, valu
 
 
 def made(fields, units=5):
-    result = layer(SMALL | fields, units, 3)
+    column = SimpleNamespace(name="clip", frames=3)
+    result = TrainSpec(backbone=SMALL | fields).backbone.layer({"clip": (column,), "flow": (column,)}, {}, units)
     result.call(FEATURES)
     return result
 
@@ -91,13 +92,30 @@ def test_an_svm_over_the_scores(units):
         told /= told.sum(axis=1, keepdims=True)
         return told / np.linalg.norm(told, axis=1, keepdims=True)
 
-    seen = np.concatenate([stacked(one) for one in logits], axis=1)
+    seen = scores(spatial, temporal).numpy()
+    np.testing.assert_allclose(seen, np.concatenate([stacked(one) for one in logits], axis=1), rtol=1e-5)
     machine = LinearSVC(random_state=0).fit(seen, labels)
     distances = fusion(spatial, temporal).numpy()
     expected = machine.decision_function(seen).reshape(60, -1)
-    np.testing.assert_allclose(distances[:, -expected.shape[1] :], expected, rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(distances[:, -expected.shape[1] :], expected, rtol=1e-4, atol=1e-5)
     predicted = distances.argmax(axis=1) if units > 1 else (distances[:, 0] > 0).astype(int)
     np.testing.assert_array_equal(predicted, machine.predict(seen))
+
+
+def test_what_it_is_fitted_to():
+    svm, batches = made({"fusion": "svm"}, units=1), []
+    for one in range(3):
+        values = {part: np.random.default_rng(one).normal(size=v.shape) for part, v in SEEN.items()}
+        batches.append((values, tf.constant([0, 1], tf.int64), tf.constant([1.0, 0.5 + one])))
+    clips = lambda values: {part: (Clip(tf.cast(one, tf.float32)),) for part, one in values.items()}
+    network = SimpleNamespace(columns=SimpleNamespace(call=clips), backbone=svm)
+    TrainSpec(backbone=SMALL | {"fusion": "svm"}).backbone.fit_last(network, batches)
+    again = SupportVectors(1)
+    seen = np.concatenate([scores(*svm.streams(clips(values))) for values, _, _ in batches])
+    again.fit(seen, np.array([0, 1] * 3), np.array([1, 0.5, 1, 1.5, 1, 2.5]))
+    np.testing.assert_allclose(svm.fusion.kernel, again.kernel, rtol=1e-3, atol=1e-6)
+    features = clips(batches[0][0])
+    np.testing.assert_allclose(svm.call(features), again(*svm.streams(features)), rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("labels", [np.arange(60) % 3, np.linspace(0, 1, 60), np.eye(4)[np.arange(60) % 4]])
@@ -114,6 +132,7 @@ SPEC = {
 }
 
 
+@pytest.mark.slow
 def test_an_svm_is_fitted_to_the_best_weights(tmp_path):
     """Both streams see colours here: it is about the order of training, not about flow."""
     data = write_moving_shapes(tmp_path, pairs=12, frames=2)

@@ -41,7 +41,9 @@ class LinearLayer(keras.Layer):
             if column.feature_type() is Categorical
         }
         self.columns = columns
-        self.kernel = keras.layers.Dense(units, use_bias=False, kernel_initializer="zeros", name="numbers")
+        self.kernel = keras.layers.Dense(
+            units, use_bias=False, kernel_initializer="zeros", name="numbers", dtype="float32"
+        )
         self.bias = self.add_weight((units,), "zeros", name="bias")
 
     def call(self, features: Features, training: bool = False) -> Any:

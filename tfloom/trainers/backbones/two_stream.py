@@ -110,7 +110,7 @@ class SupportVectors(keras.Layer):
     """
 
     def __init__(self, units: int) -> None:
-        super().__init__(name="fusion")
+        super().__init__(name="fusion", dtype="float32")
         classes = max(units, 2)
         self.kernel = self.add_weight((2 * classes, units), "zeros", trainable=False, name="kernel")
         self.bias = self.add_weight((units,), "zeros", trainable=False, name="bias")
@@ -143,8 +143,9 @@ class SupportVectors(keras.Layer):
 
 
 def scores(spatial: Any, temporal: Any) -> Any:
-    """Two tensors [B, units] -> their softmax, each of length 1, side by side; one unit tells a class from another."""
-    return tf.concat([tf.math.l2_normalize(_softmax(logits), axis=-1) for logits in (spatial, temporal)], axis=-1)
+    """Two tensors [B, units] -> float32 [B, D], their softmax, each of length 1, side by side; one unit tells a class from another."""
+    both = (_softmax(tf.cast(logits, tf.float32)) for logits in (spatial, temporal))
+    return tf.concat([tf.math.l2_normalize(one, axis=-1) for one in both], axis=-1)
 
 
 def _softmax(logits: Any) -> Any:

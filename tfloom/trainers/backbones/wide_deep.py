@@ -37,4 +37,4 @@ class WideDeepLayer(keras.Layer):
         self.wide, self.deep = wide, deep
 
     def call(self, features: Features, training: bool = False) -> Any:
-        return self.wide.call(features) + self.deep.call(features, training)
+        return keras.ops.add(self.wide.call(features), self.deep.call(features, training))
