@@ -143,7 +143,10 @@ class SupportVectors(keras.Layer):
 
 
 def scores(spatial: Any, temporal: Any) -> Any:
-    """Two tensors [B, units] -> float32 [B, D], their softmax, each of length 1, side by side; one unit tells a class from another."""
+    """Two tensors [B, units] -> float32 [B, D], their softmax, each of length 1, side by side.
+
+    One unit tells a class from another.
+    """
     both = (_softmax(tf.cast(logits, tf.float32)) for logits in (spatial, temporal))
     return tf.concat([tf.math.l2_normalize(one, axis=-1) for one in both], axis=-1)
 
