@@ -113,8 +113,11 @@ class VideoLayer(keras.Layer):
 
     def call(self, features: Features, training: bool = False) -> Any:
         (clip,) = features["clip"]
-        outputs = self.over_clips(clip.values, training=training)  # type: ignore[union-attr]
-        return over_views(outputs, clip.views)  # type: ignore[union-attr]
+        x, views = clip.values, clip.views  # type: ignore[union-attr]
+        if not self.over_clips.built:
+            with tf.init_scope():  # within a graph Keras takes several times as long to make a variable
+                self.over_clips(tf.zeros([1, *x.shape[1:]]))
+        return over_views(self.over_clips(x, training=training), views)
 
 
 class OverFrames(Composite):
