@@ -48,10 +48,11 @@ class ClipBackbone(Backbone):
 
     def parts(self, spec: FeatureSpec) -> dict[str, tuple[Column, ...]]:
         chosen = super().parts(spec)
-        if len(chosen["clip"]) > 1:
-            raise SpecError(f"groups: the backbone {self.name} reads one column of clips",
-                            expected="a group 'clip' with one column in it",
-                            received=", ".join(column.name for column in chosen["clip"]))  # fmt: skip
+        for part, columns in chosen.items():
+            if self.accepts[part] == (Clip,) and len(columns) > 1:
+                raise SpecError(f"groups: the backbone {self.name} reads one column of clips",
+                                expected=f"a group {part!r} with one column in it",
+                                received=", ".join(column.name for column in columns))  # fmt: skip
         (column,) = chosen["clip"]
         if frames_of(column) % self.frames_in_step:
             raise SpecError(f"columns.{column.name}.frames: the backbone {self.name} takes {self.frames_in_step} "

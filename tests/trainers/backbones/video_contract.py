@@ -22,16 +22,23 @@ def layer(fields: dict[str, Any], units: int = 2, frames: int = FRAMES) -> keras
     """The layer of a backbone over a column of clips, with its variables."""
     column = SimpleNamespace(name="clip", frames=frames)
     backbone: Any = TrainSpec(backbone=fields).backbone
-    made: keras.Layer = backbone.layer({"clip": (column,)}, {}, units)
+    made: keras.Layer = backbone.layer({"clip": (column,), "flow": (column,)}, {}, units)
     # In a graph it would make them ten times slower.
-    made.call({"clip": (Clip(tf.zeros([1, frames, SIZE, SIZE, 3])),)})
+    made.call(seen(tf.zeros([1, frames, SIZE, SIZE, 3])))
     return made
 
 
-def traced(made: keras.Layer, frames: int = FRAMES, size: int = SIZE, training: bool = False) -> Any:
+def seen(values: Any, views: int = 1) -> dict[str, Any]:
+    """What a layer is called with: where there are two streams both see the same."""
+    return dict.fromkeys(("clip", "flow"), (Clip(values, views),))
+
+
+def traced(
+    made: keras.Layer, frames: int = FRAMES, size: int = SIZE, training: bool = False, batch: int | None = None
+) -> Any:
     """As a graph for clips of RGB frames."""
-    function = tf.function(lambda values: made.call({"clip": (Clip(values),)}, training=training))
-    return function.get_concrete_function(tf.TensorSpec([None, frames, size, size, 3]))
+    function = tf.function(lambda values: made.call(seen(values), training=training))
+    return function.get_concrete_function(tf.TensorSpec([batch, frames, size, size, 3]))
 
 
 def some_clips(frames: int = FRAMES) -> np.ndarray:
@@ -57,8 +64,7 @@ class VideoContract:
 
     def test_its_size_is_that_of_the_reference(self):
         made = layer(self.fields, self.units, self.frames)
-        function = tf.function(lambda values: made.call({"clip": (Clip(values),)}, training=False))
-        function = function.get_concrete_function(tf.TensorSpec([1, self.frames, 224, 224, 3]))
+        function = traced(made, self.frames, 224, batch=1)
         assert sum(int(np.prod(v.shape)) for v in made.trainable_variables) == self.parameters
         assert macs(function) / 1e9 == pytest.approx(self.gmacs, rel=1e-3)
 
@@ -109,8 +115,8 @@ class VideoContract:
 
     def test_the_views_of_a_row_are_averaged(self, filled, clips):
         views = np.concatenate([clips, clips[::-1]])
-        told = filled.call({"clip": (Clip(tf.constant(views), views=2),)}, training=False)
-        alone = filled.call({"clip": (Clip(tf.constant(views)),)}, training=False).numpy()
+        told = filled.call(seen(tf.constant(views), views=2), training=False)
+        alone = filled.call(seen(tf.constant(views)), training=False).numpy()
         np.testing.assert_allclose(told, alone.reshape(3, 2, 2).mean(axis=1), rtol=1e-4, atol=1e-5)
 
     def test_in_mixed_precision_it_gives_about_the_same(self, filled, run, clips):
@@ -126,7 +132,7 @@ class VideoContract:
     def test_gradients_reach_every_variable(self, filled, clips):
         weights = tf.constant(np.random.default_rng(2).normal(size=[3, 2]).astype(np.float32))
         with tf.GradientTape() as tape:
-            total = tf.reduce_sum(weights * filled.call({"clip": (Clip(tf.constant(clips)),)}, training=True))
+            total = tf.reduce_sum(weights * filled.call(seen(tf.constant(clips)), training=True))
         variables = filled.trainable_variables
         gradients = tape.gradient(total, [variable.value for variable in variables])
         lacking = [
