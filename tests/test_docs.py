@@ -48,7 +48,7 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("path", [path.relative_to(ROOT).as_posix() for path in (ROOT / "examples").glob("*.yaml")])
 def test_examples_load(path):
-    if path.endswith("_train.yaml"):
+    if path.endswith(("_train.yaml", "_tsm.yaml")):
         from tfloom.trainers.train_spec import load_train_spec
 
         load_train_spec(ROOT / path)

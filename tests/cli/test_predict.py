@@ -7,6 +7,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from tfloom.cli.predict import _seconds
+
 NAMES = ["class_ids", "classes", "logistic", "logits", "probabilities"]
 
 
@@ -110,3 +112,23 @@ def test_data_that_lacks_a_column_leaves_no_file(refused, write, tmp_path):
     path = write("no_town.csv")
     what, _, _ = refused("predict", "export", path, "-o", tmp_path / "scores.csv")
     assert what == f"{path}: has no column 'home town', which columns.town reads"
+
+
+@pytest.mark.parametrize("given", ["2 m", "0s", "soon", "-1s"])
+def test_a_window_that_is_no_time(tfloom, given):
+    said = tfloom("predict", "export", "clip.mp4", f"--window={given}")
+    assert said.code == 2
+    assert said.err.splitlines() == [
+        "--window: is no time", "  expected: such as 2s, 500ms or 1min", f"  received: {given}",
+    ]  # fmt: skip
+
+
+def test_windows_are_not_for_beam(tfloom, tmp_path):
+    said = tfloom("predict", "export", "people.csv", "-o", tmp_path / "out", "--window=2s", "--runner", "FnApiRunner")
+    assert said.code == 2
+    assert said.err.startswith("--window: is not for a job on Beam")
+
+
+def test_times():
+    told = {"2s": 2.0, "1.5s": 1.5, "500ms": 0.5, "1min": 60.0, "3": 3.0}
+    assert {text: _seconds("window", text) for text in told} == told

@@ -146,6 +146,7 @@ CHECKS = {
     "exclusiveMinimum": lambda value, told: value > told,
     "exclusiveMaximum": lambda value, told: value < told,
     "minItems": lambda value, told: len(value) >= told,
+    "maxItems": lambda value, told: len(value) <= told,
     "minLength": lambda value, told: len(value) >= told,
     "pattern": lambda value, told: re.search(told, value) is not None,
     "required": lambda value, told: set(told) <= set(value),
@@ -156,7 +157,7 @@ SILENT = {"title", "description", "default", "$defs", "discriminator", "format",
 
 def fits(value, schema, root):
     """JSON Schema, as much of it as a spec's schema uses; a word that is new here is an error."""
-    if unknown := schema.keys() - CHECKS.keys() - SILENT - {"$ref", "anyOf", "oneOf", "items", "type"}:
+    if unknown := schema.keys() - CHECKS.keys() - SILENT - {"$ref", "anyOf", "oneOf", "items", "prefixItems", "type"}:
         raise NotImplementedError(unknown)  # of this test, and not of the schema: to be added to CHECKS
     if "$ref" in schema:
         return fits(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root)
@@ -168,8 +169,11 @@ def fits(value, schema, root):
     kind = TYPES[schema["type"]] if "type" in schema else object
     if not isinstance(value, kind) or (isinstance(value, bool) and kind not in (bool, object)):
         return False
-    if isinstance(value, list) and not all(fits(one, schema["items"], root) for one in value):
-        return False
+    if isinstance(value, list):
+        first = schema.get("prefixItems", ())
+        each = [*first, *[schema.get("items", {})] * (len(value) - len(first))]
+        if not all(fits(one, of, root) for one, of in zip(value, each, strict=False)):
+            return False
     if isinstance(value, dict):
         others = schema.get("additionalProperties", True)
         of_key = {key: schema.get("properties", {}).get(key, others) for key in value}

@@ -128,9 +128,8 @@ class ClipColumn(Column):
             every = range(0, count, self.stride)
             first = max(0, len(every) - self.kept) // 2
             return every[first : first + self.kept]
-        return (
-            range(count) if count <= self.kept else [(2 * i + 1) * count // (2 * self.kept) for i in range(self.kept)]
-        )
+        kept = min(count, self.kept)
+        return [(2 * i + 1) * count // (2 * kept) for i in range(kept)]
 
     def pictures(self, video: str | bytes) -> list[bytes]:
         """What is kept of a video file, each picture encoded. Raises OSError or ValueError with why it cannot be."""
@@ -140,9 +139,8 @@ class ClipColumn(Column):
         make: Callable[[Any], list[bytes]]
         if self.content == "frames":
             make = self._checked
-            values = (
-                values if pa.types.is_list(values.type) else pa.array([one and [one] for one in values.to_pylist()])
-            )
+            if not pa.types.is_list(values.type):  # clips of one picture each
+                values = pa.array([one and [one] for one in values.to_pylist()])
         elif pa.types.is_list(values.type):
             raise SpecError(f"columns.{self.name}.content: {self.inputs()[0]!r} holds lists", expected="'frames'",
                             received=repr(self.content))  # fmt: skip

@@ -1,4 +1,5 @@
 import functools
+import io
 import sys
 import wave
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 from tests.feature_specs.columns import clips
 from tests.feature_specs.columns.clips import LEVELS, decoded, encoded, jpegs, levels_of, padded
 from tests.feature_specs.columns.contract import ColumnContract
+from tfloom.feature_specs import storage, video_file
 from tfloom.feature_specs.columns.video import Video
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
@@ -114,6 +116,17 @@ def test_a_path_and_a_part_of_it(tmp_path):
     odd = tmp_path / "take #t=2.mp4"
     odd.write_bytes(clips.video())
     assert of("") == which_kept(str(odd).encode(), content="path")
+
+
+def test_a_file_in_cloud_storage(monkeypatch, tmp_path):
+    """It is read as a file object, from wherever FFmpeg wants."""
+    (tmp_path / "a.mp4").write_bytes(clips.video())
+    monkeypatch.setattr(storage, "is_remote", lambda path: path.startswith("gs://"))
+    read = lambda path, _: io.BytesIO((tmp_path / path.removeprefix("gs://bucket/")).read_bytes())
+    monkeypatch.setattr(storage, "opened", read)
+    assert kept(b"gs://bucket/a.mp4", content="path") == kept(clips.video())
+    assert which_kept(b"gs://bucket/a.mp4#t=0.2,0.5", content="path") == [2, 3, 4]
+    assert video_file.seconds("gs://bucket/a.mp4") == pytest.approx(1.0)
 
 
 def test_frames_are_counted_not_timed():
