@@ -33,7 +33,7 @@ class ClipColumn(Column):
     content: `path`, a video file that preprocessing reads; a relative one starts at the folder of the data, and
       `clip.mp4#t=2,4` is the part from 2 to 4 seconds. `bytes`, the content of such a file; or `frames`, a list of JPEG
       or PNG pictures of one size, materialised as they are.
-    frames: the moments that the model sees, T.
+    frames: that the model sees, T: one for each moment.
     sampling: `segments`, one of each of T equally long runs of the clip, its middle one, while training any of them; or
       `dense`, T in a row, from the middle of the clip, while training from anywhere; a shorter clip begins again.
     stride: of dense sampling, every how many frames one is a moment.
@@ -76,8 +76,8 @@ class ClipColumn(Column):
             raise ValueError(f"a short_side of at least {max(self.height, self.width)}, the picture's greater side")
         if self.test_crops > 1 and self.short_side is None:
             raise ValueError("a short_side where there are test_crops: without it the whole picture is seen")
-        if self.kept_frames is not None and self.kept_frames < self.frames:
-            raise ValueError(f"kept_frames of at least {self.frames}, the frames that the model sees")
+        if self.kept_frames is not None and self.kept_frames < self.seen:
+            raise ValueError(f"kept_frames of at least {self.seen}, the moments that the model sees")
         if self.stride > 1 and self.sampling != "dense":
             raise ValueError("dense sampling where there is a stride")
         return self
@@ -115,7 +115,7 @@ class ClipColumn(Column):
     @property
     def kept(self) -> int:
         """How many moments of a clip are materialised, at most."""
-        return self.kept_frames or 4 * self.frames
+        return self.kept_frames or 4 * self.seen
 
     @property
     def side(self) -> int:
@@ -130,6 +130,11 @@ class ClipColumn(Column):
             return every[first : first + self.kept]
         kept = min(count, self.kept)
         return [(2 * i + 1) * count // (2 * kept) for i in range(kept)]
+
+    def runs(self, count: int, length: int) -> list[list[int]]:
+        """The frames of each moment that is kept, so many in a row; past the end of `count` it is the last one."""
+        firsts = self.moments(max(count - length + 1, 1))
+        return [[min(first + i, count - 1) for i in range(length)] for first in firsts]
 
     def pictures(self, video: str | bytes) -> list[bytes]:
         """What is kept of a video file, each picture encoded. Raises OSError or ValueError with why it cannot be."""
@@ -180,9 +185,19 @@ class ClipColumn(Column):
     # -- into the model -----------------------------------------------------------------------------------------------
 
     @property
-    def pictures_a_moment(self) -> int:
-        """How many encoded pictures stand for one moment."""
+    def frames_a_moment(self) -> int:
+        """How many of the model's frames stand for one moment."""
         return 1
+
+    @property
+    def pictures_a_moment(self) -> int:
+        """How many encoded pictures do."""
+        return self.frames_a_moment
+
+    @property
+    def seen(self) -> int:
+        """How many moments the model sees."""
+        return self.frames // self.frames_a_moment
 
     @property
     def channels(self) -> int:
@@ -241,10 +256,10 @@ class ClipColumn(Column):
     @property
     def _draws(self) -> int:
         """How many numbers say which moments are seen."""
-        return self.frames if self.sampling == "segments" else 1
+        return self.seen if self.sampling == "segments" else 1
 
     def _sampled(self, pictures: Any, when: Any) -> Any:
-        """The pictures of the moments that are seen: string [N], draws from 0 to 1 -> string [T, pictures_a_moment].
+        """The pictures of the moments that are seen: string [N], draws from 0 to 1 -> string [seen, pictures_a_moment].
 
         segments: Wang et al. 2016, "Temporal Segment Networks", arXiv:1608.00859, section 3.1. dense: Carreira and
         Zisserman 2017, "Quo Vadis, Action Recognition?", arXiv:1705.07750.
@@ -252,19 +267,19 @@ class ClipColumn(Column):
         import tensorflow as tf
 
         there = tf.reshape(tf.boolean_mask(pictures, pictures != ""), [-1, self.pictures_a_moment])
-        count, step = tf.shape(there)[0], tf.range(self.frames)
+        count, step = tf.shape(there)[0], tf.range(self.seen)
         if self.sampling == "segments":
-            at = (tf.cast(step, tf.float32) + when) * tf.cast(count, tf.float32) / self.frames
+            at = (tf.cast(step, tf.float32) + when) * tf.cast(count, tf.float32) / self.seen
             return tf.gather(there, tf.minimum(tf.cast(at, tf.int32), count - 1))
-        starts = tf.maximum(count - self.frames + 1, 1)
+        starts = tf.maximum(count - self.seen + 1, 1)
         first = tf.minimum(tf.cast(when * tf.cast(starts, tf.float32), tf.int32), starts - 1)
         return tf.gather(there, (first + step) % count)
 
     def _clip(self, pictures: Any) -> Any:
-        """string [T, pictures_a_moment] -> uint8 [T, H, W, C], the pictures of a moment side by side as channels."""
+        """string [seen, pictures_a_moment] -> uint8 [T, H, W, C], the pictures of a frame side by side as channels."""
         import tensorflow as tf
 
-        each = self.pictures_a_moment
+        each = self.pictures_a_moment // self.frames_a_moment
         one = tf.TensorSpec([None, None, self.channels // each], tf.uint8)
         pixels = tf.map_fn(lambda x: _decoded(x, one.shape[-1]), tf.reshape(pictures, [-1]), fn_output_signature=one)
         if each == 1:

@@ -91,6 +91,8 @@ def which_kept(given, **fields):
         ({"sampling": "dense", "kept_frames": 4}, [3, 4, 5, 6]),
         ({"sampling": "dense", "stride": 3}, [0, 3, 6, 9]),
         ({"sampling": "dense", "stride": 2, "frames": 3, "kept_frames": 3}, [2, 4, 6]),
+        ({"frames": 6, "consecutive": 3, "kept_frames": 2}, [2, 3, 4, 6, 7, 8]),
+        ({"frames": 24, "consecutive": 12}, [*range(10), 9, 9]),  # past its end the last one is repeated
     ],
 )
 def test_which_frames_are_kept(fields, expected):
@@ -201,7 +203,8 @@ def test_without_the_packages(monkeypatch):
     [
         ({"short_side": 15}, "a short_side of at least 16, the picture's greater side"),
         ({"test_crops": 3}, "a short_side where there are test_crops: without it the whole picture is seen"),
-        ({"kept_frames": 3}, "kept_frames of at least 4, the frames that the model sees"),
+        ({"kept_frames": 3}, "kept_frames of at least 4, the moments that the model sees"),
+        ({"consecutive": 3}, "frames that are a multiple of 3, those of a moment"),
         ({"stride": 2}, "dense sampling where there is a stride"),
     ],
 )
@@ -267,6 +270,14 @@ def places(values):
 def test_the_middle_of_each_segment(frames, count):
     values = encoded(video(frames=frames, scale="none"), padded([LONG[:count]])).values
     assert places(values).tolist() == [middles(count, frames)]
+
+
+def test_the_frames_of_a_moment_are_seen_together():
+    column = video(frames=6, consecutive=3, scale="none")
+    rows = padded([LONG[:12], LONG[:3]])
+    assert places(encoded(column, rows).values).tolist() == [[3, 4, 5, 9, 10, 11], [0, 1, 2, 0, 1, 2]]
+    seen = [places(column.augment(rows, tf.constant([[i, 0], [i, 1]])))[0].tolist() for i in range(20)]
+    assert {tuple(one) for one in seen} == {(a, a + 1, a + 2, b, b + 1, b + 2) for a in (0, 3) for b in (6, 9)}
 
 
 def test_views_of_a_clip():

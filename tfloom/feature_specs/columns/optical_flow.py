@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -65,12 +66,7 @@ class OpticalFlow(ClipColumn):
         """The frames of each field, those of a moment together; the last frame follows itself."""
 
         def frames(count: int) -> list[int]:
-            firsts = self.moments(max(count - self.stack, 1))
-            pairs[:] = [
-                (min(first + i, count - 1), min(first + i + 1, count - 1))
-                for first in firsts
-                for i in range(self.stack)
-            ]
+            pairs[:] = [pair for run in self.runs(count, self.stack + 1) for pair in itertools.pairwise(run)]
             return sorted({frame for pair in pairs for frame in pair})
 
         grey = video_file.pictures(video, frames, self.side, lambda x: cv2.cvtColor(x, cv2.COLOR_BGR2GRAY))
