@@ -379,13 +379,19 @@ def predict(
     *,
     key: Sequence[str] | None = None,
     rows: int | None = None,
+    window: float | None = None,
+    stride: float | None = None,
 ) -> pa.Table:
-    """Predictions of an export for raw rows, which need no labels.
+    """Predictions of an export for raw rows, which need no labels, or for video files.
 
     Args:
+      data: raw rows, as `preprocess` takes them; or video files, of an export that reads clips: a row for each, or for
+        each window of it.
       out: a .parquet or .csv file to write them to.
-      key: columns of `data` to put before the predictions; left out, those of the spec's key that `data` has.
+      key: columns of `data` to put before the predictions; left out, those of the spec's key that `data` has, or of
+        videos the `file`, and `start` and `end` of a window in seconds.
       rows: the first so many; left out, all of them.
+      window, stride: seconds: a row for each window of so many, one every so many; left out, one after the other.
 
     Returns:
       A row for every row of `data`; one that is rejected has nulls, and its reason in the column `rejected`.
@@ -393,12 +399,21 @@ def predict(
     Raises:
       DataError, ArtefactError: in three parts.
     """
+    from tfloom.pipeline import media
     from tfloom.pipeline import rows as raw_rows
     from tfloom.serving import predict as serving
 
     if out is not None:
         serving.has_a_format(out)
     directory = _exported(export)
+    if media.are_videos(data):
+        data = media.table(directory.spec, data, window, stride)
+        key = (
+            [name for name in (media.FILE, media.START, media.END) if name in data.column_names] if key is None else key
+        )
+    elif window is not None or stride is not None:
+        raise DataError("window: is of video files", expected=f"files that end in {', '.join(media.ENDINGS)}",
+                        received=str(data)[:100])  # fmt: skip
     run = serving.predictor(directory.path)
     tables, left = [], rows
     wanted = [*directory.spec.input_sources, *(directory.spec.key if key is None else key)]

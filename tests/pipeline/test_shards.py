@@ -1,5 +1,6 @@
 """What a chunk leaves behind, and what is made of it."""
 
+import dataclasses
 import json
 from collections import Counter
 
@@ -133,6 +134,22 @@ def test_the_sample_is_the_same_however_rows_are_cut_into_chunks(tmp_path, monke
     rows = [int(origin.split(b":")[1]) for origin, _ in found]
     assert [split for _, split in found] == [("train", "eval", "test")[row % 3] for row in rows]
     assert rows != sorted(rows)  # not the first ones
+
+
+def test_the_sample_is_bounded_in_bytes(tmp_path, monkeypatch):
+    """The rows of least rank, as far as 100 bytes go: of x there are 30 in each, of the origins 8 or 9."""
+    monkeypatch.setattr(shards, "SAMPLE_BYTES", 100)
+
+    def of(one, splits):
+        done = ingested(one, splits)
+        pictures = pa.array([[b"x" * 10] * 3] * len(splits), pa.list_(pa.binary()))
+        return one, dataclasses.replace(done, rows=done.rows.set_column(0, "x", pictures))
+
+    found = sampled(tmp_path / "whole", [of(chunk(count=40), [0] * 40)])
+    assert sampled(tmp_path / "cut", [of(chunk(number=n, count=10), [0] * 10) for n in range(4)]) == found
+    assert len(found) == 2
+    monkeypatch.setattr(shards, "SAMPLE_BYTES", 1)
+    assert sampled(tmp_path / "least", [of(chunk(count=40), [0] * 40)]) == found[:1]
 
 
 def test_an_account_without_rows_makes_no_sample(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,23 +40,31 @@ def command(
         typer.Option(help="A column of DATA to put before them; may be repeated. Left out, the spec's key."),
     ] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="The first so many rows; left out, all.")] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(help="Of video files: a row for each window of so long, such as 2s or 500ms, not for each file."),
+    ] = None,
+    stride: Annotated[
+        str | None, typer.Option(help="How long after each other windows begin; left out, as long as they are.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write over a folder or a table that is there.")
     ] = False,
 ) -> None:
-    """Predict for raw rows with an export.
+    """Predict for raw rows, or for video files, with an export.
 
     On this machine, in memory, unless a --runner of Beam is named, which scores tables of any size; every other option
     is Beam's too.
     """
     directory = ExportDirectory.open(export)
     if context.args:
-        if rows is not None:
-            raise SpecError("--rows: is not for a job on Beam, which scores all rows", expected="no --rows",
-                            received=f"--rows {rows}")  # fmt: skip
+        for name, value in {"rows": rows, "window": window, "stride": stride}.items():
+            if value is not None:
+                raise SpecError(f"--{name}: is not for a job on Beam, which scores all rows", expected=f"no --{name}",
+                                received=f"--{name} {value}")  # fmt: skip
         _score(directory, data, out, key, context.args, overwrite)
         return
-    _predict(directory, data, out, key, rows)
+    _predict(directory, data, out, key, rows, _seconds("window", window), _seconds("stride", stride))
 
 
 def _score(
@@ -81,12 +90,18 @@ def _score(
 
 
 def _predict(
-    export: ExportDirectory, data: list[str], out: str | None, key: list[str] | None, rows: int | None
+    export: ExportDirectory,
+    data: list[str],
+    out: str | None,
+    key: list[str] | None,
+    rows: int | None,
+    window: float | None,
+    stride: float | None,
 ) -> None:
     with progress_console.status("predicting"):
         with tensorflow():
             from tfloom import api
-        told = api.predict(export, data, out, key=key or None, rows=rows)
+        told = api.predict(export, data, out, key=key or None, rows=rows, window=window, stride=stride)
     shown = told.slice(0, SHOWN)
     keys = set(key or export.spec.key)  # an id of 2013 is no amount of 2,013
     table(
@@ -99,6 +114,16 @@ def _predict(
         console.print(f"rejected: {told.num_rows - told.column('rejected').null_count:,} rows")
     if out is not None:
         console.print(f"written: {named(out)}")
+
+
+def _seconds(name: str, text: str | None) -> float | None:
+    """2s, 1.5s, 500ms or 1min, and 2 is 2s."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|min|)", text)
+    if found is None or not float(found[1]):
+        raise SpecError(f"--{name}: is no time", expected="such as 2s, 500ms or 1min", received=text)
+    return float(found[1]) * {"ms": 0.001, "s": 1, "min": 60, "": 1}[found[2]]
 
 
 def _text(value: object) -> object:

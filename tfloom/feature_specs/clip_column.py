@@ -16,11 +16,11 @@ from tfloom.feature_specs.column import Augmented, Batch, Column, Transformed, V
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Clip
 from tfloom.feature_specs.inputs import Dtype
-from tfloom.feature_specs.pictures import Scale, fitted, scaled
+from tfloom.feature_specs.pictures import Scale, fitted, reason, scaled
 
 Size = Annotated[int, Field(ge=1, le=8192)]
 
-_CHUNK_ROWS = 64
+_CHUNK_ROWS = 32
 _WHEN = 4
 """Folded into a row's seed, beside the numbers that Augmentation takes."""
 
@@ -30,9 +30,9 @@ class ClipColumn(Column):
 
     A moment of a clip is one frame of a video, or the flow from some frames to the next.
 
-    content: `path`, a video file that preprocessing reads, of which `clip.mp4#t=2,4` is the part from 2 to 4 seconds;
-      `bytes`, the content of such a file; or `frames`, a list of JPEG or PNG pictures of one size, materialised as they
-      are.
+    content: `path`, a video file that preprocessing reads; a relative one starts at the folder of the data, and
+      `clip.mp4#t=2,4` is the part from 2 to 4 seconds. `bytes`, the content of such a file; or `frames`, a list of JPEG
+      or PNG pictures of one size, materialised as they are.
     frames: the moments that the model sees, T.
     sampling: `segments`, one of each of T equally long runs of the clip, its middle one, while training any of them; or
       `dense`, T in a row, from the middle of the clip, while training from anywhere; a shorter clip begins again.
@@ -100,11 +100,15 @@ class ClipColumn(Column):
             return (self.content, self.pictures_a_moment)
         return (self.kind, self.content, self.sampling, self.stride, self.kept, self.side, self.quality)
 
+    @property
+    def reads_files(self) -> bool:
+        return self.content == "path"
+
     def needs_value(self, name: str) -> bool:
         return True
 
     def chunk_rows(self) -> int | None:
-        return None if self.content == "frames" else _CHUNK_ROWS
+        return _CHUNK_ROWS if self.reads_files else None
 
     # -- ingest -----------------------------------------------------------------------------------------------------
 
@@ -161,7 +165,7 @@ class ClipColumn(Column):
         try:
             sizes = {tuple(_decoded(picture, 1).shape) for picture in pictures}
         except tf.errors.OpError as error:
-            raise ValueError(error.message.split("\n")[0]) from None
+            raise ValueError(reason(error)) from None
         if len(sizes) > 1:
             raise ValueError("has frames of " + " and ".join(f"{w} x {h}" for h, w, _ in sorted(sizes)) + " pixels")
         return pictures

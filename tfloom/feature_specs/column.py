@@ -187,6 +187,11 @@ class Column(BaseModel):
         """How many numbers a row of this input holds, each in its place; None where it holds no vector."""
         return None
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether its inputs are paths in the data, where a relative one starts at the folder of the data."""
+        return False
+
     def needs_value(self, name: str) -> bool:
         """Whether a row without a value of this input cannot be transformed, and so is rejected."""
         return False

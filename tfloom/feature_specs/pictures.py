@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
@@ -71,12 +72,12 @@ def fitted(pixels: Any, height: int, width: int, short_side: int | None = None, 
 
 def scaled(x: Any, scale: Scale) -> Any:
     """Pixels [..., C], float32 of 0 to 255, as the model sees them."""
-    match scale:
-        case "0_1":
-            return x / 255.0
-        case "-1_1":
-            return x / 127.5 - 1.0
-        case "imagenet":
-            return (x / 255.0 - _IMAGENET_MEAN) / _IMAGENET_DEVIATION
-        case "none":
-            return x
+    if scale == "imagenet":
+        return (x / 255.0 - _IMAGENET_MEAN) / _IMAGENET_DEVIATION
+    return {"0_1": x / 255.0, "-1_1": x / 127.5 - 1.0, "none": x}[scale]
+
+
+def reason(error: Exception) -> str:
+    """What an error says in a line, without TensorFlow's names of its nodes and ops."""
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error), flags=re.DOTALL)
+    return " ".join(text.split())[:200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import re
@@ -17,9 +18,8 @@ One = TypeVar("One")
 
 _WINDOW = re.compile(r"#t=(?:npt:)?(\d*\.?\d*)(?:,(\d*\.?\d+))?$")
 
-_DECODED = 0.9
-"""The share of its frames that a decoder has to give for a file to be whole: some begin with frames that lean on others
-before them."""
+_WHOLE = 0.9
+"""The share of a file that has to be there. A decoder may leave out frames at its beginning, which lean on others."""
 
 
 def extra(module: str) -> Any:
@@ -55,15 +55,32 @@ def pictures(
 
     Raises OSError or ValueError: with why it cannot be read, has no frame, or less than it says.
     """
+    path, start, end = window(video) if isinstance(video, str) else (video, 0.0, math.inf)
+    with _file(path) as file:
+        return _pictures(file, start, end, choose, side, then)
+
+
+def seconds(path: str) -> float:
+    """How long a video is. Raises OSError or ValueError with why that cannot be said."""
+    with _file(path) as file, _opened(file) as container:
+        said = _duration(container, _stream(container, 0.0)) or (container.duration or 0) / 1_000_000
+    if not said:
+        raise ValueError("does not say how long it is")
+    return said
+
+
+@contextlib.contextmanager
+def _file(video: str | bytes) -> Iterator[Any]:
+    """What FFmpeg opens; its errors as ValueError."""
     av = extra("av")
-    path, start, end = window(video) if isinstance(video, str) else ("", 0.0, math.inf)
     try:
         if isinstance(video, bytes):
-            return _pictures(io.BytesIO(video), start, end, choose, side, then)
-        if not storage.is_remote(path):
-            return _pictures(path, start, end, choose, side, then)
-        with storage.opened(path, 1 << 20) as file:
-            return _pictures(file, start, end, choose, side, then)
+            yield io.BytesIO(video)
+        elif not storage.is_remote(video):
+            yield video
+        else:
+            with storage.opened(video, 1 << 20) as file:
+                yield file
     except av.FFmpegError as error:
         raise ValueError(error.strerror) from None
 
@@ -83,7 +100,7 @@ def _pictures(
     made = _chosen(file, start, end, wanted, side, then)
     if len(made) < len(wanted):
         found = sum(1 for _ in _decoded(file, start, end))
-        if found < _DECODED * said:
+        if found < _WHOLE * said:
             raise ValueError(f"{found} of its {said} frames can be decoded")
         made = _chosen(file, start, end, choose(found), side, then)
     return made
@@ -106,16 +123,28 @@ def _frames_said(file: Any, start: float, end: float) -> int:
     """How many frames the file has, by its packets, of which one holds a frame."""
     with _opened(file) as container:
         stream = _stream(container, start)
-        count = 0
+        count, reached = 0, 0.0
         for packet in container.demux(stream):
             if packet.size and not packet.is_discard:
                 shown = packet.pts if packet.pts is not None else packet.dts
                 count += start <= _seconds(shown, stream) < end
+                reached = max(reached, _seconds(shown, stream) + float((packet.duration or 0) * stream.time_base))
             if packet.dts is not None and _seconds(packet.dts, stream) >= end:
                 break
+        said = _duration(container, stream)
     if not count:
         raise ValueError("has no frame" if end == math.inf else f"has no frame from {start:g} to {end:g} s")
+    if end == math.inf and said and 0 < reached < _WHOLE * said:
+        raise ValueError(f"ends after {reached:.1f} of its {said:.1f} s")
     return count
+
+
+def _duration(container: Any, stream: Any) -> float | None:
+    """How many seconds a video stream takes, by its file; of a container that has others they may take longer."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    alone = len(container.streams) == 1 and container.duration is not None
+    return container.duration / 1_000_000 if alone else None
 
 
 def _decoded(file: Any, start: float, end: float) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def ingest(spec: FeatureSpec, chunk: Chunk, labelled: bool = True) -> Ingested:
     reasons: defaultdict[str, dict[int, str]] = defaultdict(dict)
     """By column, the one that counts first, and row."""
     parsed = {
-        name: _parse(spec, name, table[source], reasons[source])
+        name: _parse(spec, name, table[source], chunk.source.folder, reasons[source])
         for name, source in zip(spec.input_names, map(spec.source, spec.input_names), strict=True)
     }
     for weights, of in _parallel(spec).items():
@@ -138,8 +139,11 @@ def _told(damage: Damage, origin: str, row: Mapping[str, Any] | None) -> dict[st
     }  # fmt: skip
 
 
-def _parse(spec: FeatureSpec, name: str, values: pa.Array, reasons: dict[int, str]) -> pa.Array:
-    """One input as a list column, null where one of several values is missing; rows that cannot be are noted."""
+def _parse(spec: FeatureSpec, name: str, values: pa.Array, folder: str, reasons: dict[int, str]) -> pa.Array:
+    """One input as a list column, null where one of several values is missing; rows that cannot be are noted.
+
+    folder: where relative paths start.
+    """
     declared = spec.inputs[name]
     readers = [column for column in spec.columns if name in column.inputs()]
     values = declared.without_na(values)
@@ -150,6 +154,8 @@ def _parse(spec: FeatureSpec, name: str, values: pa.Array, reasons: dict[int, st
         return _multi_valued(name, declared, values, reasons)
     is_made = made_many and pa.types.is_list(values.type)
     result, bad = (values, pa.array(np.zeros(len(values), bool))) if is_made else _cast(declared, values)
+    if any(column.reads_files for column in readers):
+        result = _within(folder, result)
     for column in {column.kind: column for column in readers}.values():  # those of a kind make the same of it
         result, why = column.ingest(result)
         for rejected, reason in why.items():
@@ -172,6 +178,13 @@ def _weights(weight: Weight, values: pa.Array, reasons: dict[int, str]) -> pa.Ar
     for row in np.flatnonzero(_bools(pc.is_null(result)) & _bools(known)):
         reasons.setdefault(int(row), f"weight: {weight.source} is missing")
     return of_values(result)
+
+
+def _within(folder: str, paths: pa.Array) -> pa.Array:
+    """Paths, the relative ones within a folder; a missing one stays so."""
+    of = [path and path.decode() for path in paths.to_pylist()]
+    whole = [path if not path or "://" in path else os.path.join(folder, path) for path in of]
+    return pa.array([path and path.encode() for path in whole], pa.binary())
 
 
 def _who_needs(name: str, declared: Input, readers: list[Column]) -> str | None:

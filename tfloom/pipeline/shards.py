@@ -25,7 +25,8 @@ from tfloom.pipeline.lists import of_values
 from tfloom.pipeline.records import gzipped
 from tfloom.pipeline.sources import Chunk, Source
 
-SAMPLE_ROWS = 2_000
+SAMPLE_ROWS, SAMPLE_BYTES = 2_000, 64 << 20
+"""Of the sample, at most; bytes are those of texts, pictures and clips."""
 
 AT_ONCE = 8_192
 """Rows encoded at once: what is made of them by and by stays near the processor."""
@@ -79,8 +80,7 @@ def write_sample(chunk: Chunk, done: Ingested, folder: str) -> None:
     if done.rows.num_rows:
         name = f"{chunk.source.index:05d}-{chunk.number:05d}"
         ranks = _ranks(chunk.source.label, done.positions + chunk.first_row)
-        count = min(SAMPLE_ROWS, len(ranks))
-        chosen = np.sort(np.argpartition(ranks, count - 1)[:count])
+        chosen = np.sort(_least(ranks, _sizes(done.rows)))
         sample = done.rows.take(pa.array(chosen))
         sample = sample.append_column("__rank__", pa.array(ranks[chosen]))
         sample = sample.append_column("__split__", pa.array([SPLITS[s] for s in done.splits[chosen]]))
@@ -112,10 +112,29 @@ def _sample(shares: Sequence[Path]) -> pa.Table | None:
     """The rows of least rank of all shares, of which one at a time is in memory."""
     if not shares:
         return None
-    ranks = np.concatenate([_read(share).column("__rank__").to_numpy() for share in shares])
-    greatest = np.sort(ranks)[:SAMPLE_ROWS][-1]
+    told = [(one.column("__rank__").to_numpy(), _sizes(one)) for one in map(_read, shares)]
+    ranks, sizes = (np.concatenate(parts) for parts in zip(*told, strict=True))
+    greatest = ranks[_least(ranks, sizes)[-1]]
     least = [share.filter(pc.less_equal(share.column("__rank__"), greatest)) for share in map(_read, shares)]
     return pa.concat_tables(least).sort_by("__rank__").drop_columns(["__rank__"])
+
+
+def _least(ranks: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Which rows are a sample: those of least rank, in its order, as far as the sample goes; one at least."""
+    order = np.argsort(ranks)[:SAMPLE_ROWS]
+    return order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), SAMPLE_BYTES, "right")))]
+
+
+def _sizes(rows: pa.RecordBatch | pa.Table) -> np.ndarray:
+    """int64 [rows]: the bytes of all texts, pictures and clips of each."""
+    total = np.zeros(rows.num_rows, np.int64)
+    for column in rows.columns:
+        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        if pa.types.is_list(column.type) and pa.types.is_binary(column.type.value_type):
+            ends = np.concatenate([[0], np.cumsum(pc.binary_length(column.flatten()).to_numpy(), dtype=np.int64)])
+            offsets = column.offsets.to_numpy() - column.offsets[0].as_py()
+            total += np.diff(ends[offsets])
+    return total
 
 
 def _read(share: Path) -> pa.Table:

@@ -59,6 +59,11 @@ class Source:
         return self.stream or self.path
 
     @property
+    def folder(self) -> str:
+        """Where relative paths in its rows start; that of the job where it is no file."""
+        return "" if self.in_memory or self.stream else os.path.dirname(self.path)
+
+    @property
     def place(self) -> str:
         """Where a person finds it: its path, unless it has none."""
         return "data in memory" if self.in_memory else self.path
@@ -168,21 +173,25 @@ def _each_once(paths: Sequence[str]) -> None:
                             received=", ".join(paths)[:300])  # fmt: skip
 
 
+def files(pattern: str | Path) -> list[str]:
+    """The files of a path or a glob. Raises DataError where there is none."""
+    text = storage.named(pattern)
+    try:
+        found = storage.glob(text)
+        none = next((path for path in found or [text] if not storage.is_file(path)), None)
+    except OSError as error:
+        raise _unreadable(text, error) from error
+    if none is not None:
+        raise DataError(f"{none}: {'there is no such file' if found else 'no file matches'}",
+                        expected="a CSV, Parquet, JSON lines or TFRecord file, or a glob of them",
+                        received="a folder" if storage.is_folder(none) else "nothing")  # fmt: skip
+    return found
+
+
 def _paths(data: Data, staging: Path, name: str) -> list[str]:
     if isinstance(data, str | Path):
         text = storage.named(data)
-        if text.startswith(bigquery.SCHEME):
-            return [text]
-        try:
-            found = storage.glob(text)
-            none = next((path for path in found or [text] if not storage.is_file(path)), None)
-        except OSError as error:
-            raise _unreadable(text, error) from error
-        if none is not None:
-            raise DataError(f"{none}: {'there is no such file' if found else 'no file matches'}",
-                            expected="a CSV, Parquet, JSON lines or TFRecord file, or a glob of them",
-                            received="a folder" if storage.is_folder(none) else "nothing")  # fmt: skip
-        return found
+        return [text] if text.startswith(bigquery.SCHEME) else files(text)
     table = _table(data)
     if table is not None:
         path = staging / f"{name}.parquet"

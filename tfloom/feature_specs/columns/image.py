@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,7 +14,7 @@ from tfloom.feature_specs.column import Augmented, Batch, Column, Transformed, V
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Image as ImageFeature
 from tfloom.feature_specs.inputs import Dtype
-from tfloom.feature_specs.pictures import Scale, decoded, fitted, grey, scaled
+from tfloom.feature_specs.pictures import Scale, decoded, fitted, grey, reason, scaled
 
 
 class Image(Column):
@@ -24,7 +23,8 @@ class Image(Column):
     What is materialised, and what a client sends, is the encoded picture; the trainer and the export decode it by
     the same function. A row whose picture cannot be read or decoded is rejected.
 
-    content: `bytes`, the encoded picture itself, or `path`, a file that preprocessing reads.
+    content: `bytes`, the encoded picture itself, or `path`, a file that preprocessing reads; a relative one starts at
+      the folder of the data.
     height, width: of the picture that the model sees, in pixels, by bilinear resizing.
     short_side: what the shorter side is resized to, in pixels, the proportions kept, before height x width is cut out
       of the middle; left out, the picture is stretched, whatever its proportions were.
@@ -64,7 +64,11 @@ class Image(Column):
                 )
 
     def chunk_rows(self) -> int | None:
-        return 1_000 if self.content == "path" else None
+        return 1_000 if self.reads_files else None
+
+    @property
+    def reads_files(self) -> bool:
+        return self.content == "path"
 
     def needs_value(self, name: str) -> bool:
         return True
@@ -76,13 +80,13 @@ class Image(Column):
         reasons: dict[int, str] = {}
         for row, value in enumerate(values.to_pylist()):
             try:
-                picture = storage.read(value.decode()) if value and self.content == "path" else value
+                picture = storage.read(value.decode()) if value and self.reads_files else value
                 if value:
                     decoded(picture)
                 pictures.append(picture or None)
             except (OSError, ValueError, tf.errors.OpError) as error:
                 pictures.append(None)
-                reasons[row] = f"{self.inputs()[0]} is not a picture: {_reason(error)}"
+                reasons[row] = f"{self.inputs()[0]} is not a picture: {reason(error)}"
         return pa.array(pictures, pa.binary()), reasons
 
     @property
@@ -121,9 +125,3 @@ class Image(Column):
     def _read(self, encoded: Any) -> Any:
         pixels = decoded(encoded)
         return pixels if self.channels == 3 else grey(pixels)
-
-
-def _reason(error: Exception) -> str:
-    """What an error says in a line, without TensorFlow's names of its nodes and ops."""
-    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error), flags=re.DOTALL)
-    return " ".join(text.split())[:200]
