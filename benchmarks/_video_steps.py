@@ -11,7 +11,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfloom.feature_specs.directories import TransformOutput
 from tfloom.feature_specs.features import Clip
+from tfloom.trainers import inputs
+from tfloom.trainers.network import build
 from tfloom.trainers.train_spec import TrainSpec
 
 BASE = "tsn"
@@ -64,3 +67,34 @@ def _step(name: str, size: int, frames: int, batch: int) -> Callable[[], None]:
 
     run()
     return run
+
+
+def input_wait(output: TransformOutput, spec: TrainSpec, count: int = 20) -> dict[str, Any]:
+    """A row: the share of a training step's time that waits for its batch, over so many steps after the first two."""
+    spec = spec.resolved(output.spec)
+    network, head = build(output.spec, output.num_buckets, spec)
+    optimizer = keras.optimizers.SGD(0.001)
+    optimizer.build(network.trainable_variables)
+
+    @tf.function(reduce_retracing=True)
+    def step(features: Any, labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(head.loss(network, features, labels, training=True).per_example)
+        trained = network.trainable_variables
+        optimizer.apply(tape.gradient(loss, [v.value for v in trained]), trained)
+        return loss
+
+    waited, trained, epoch = [], [], 0
+    while len(waited) < count + 2:
+        data = iter(inputs.batches(output, "train", spec.batch_size, head.label, order=(0, epoch), training=True))
+        epoch += 1
+        while len(waited) < count + 2:
+            began = time.perf_counter()
+            if (batch := next(data, None)) is None:
+                break
+            got = time.perf_counter()
+            step(*batch).numpy()
+            waited.append(got - began)
+            trained.append(time.perf_counter() - got)
+    wait, work = sum(waited[2:]), sum(trained[2:])
+    return {"steps": count, "wait_s": wait / count, "step_s": work / count, "input_wait": wait / (wait + work)}

@@ -90,6 +90,6 @@ def default(spec: FeatureSpec) -> str:
     if "wide" in groups and "deep" in groups:
         return "wide_deep"
     kinds = {column.feature_type() for columns in groups.values() for column in columns}
-    if kinds == {features.Image}:
-        return "cnn"
+    if kinds in ({features.Image}, {features.Clip}):
+        return "cnn" if features.Image in kinds else "tsm"
     return "linear" if features.Categorical in kinds and "deep" not in groups else "dnn"

@@ -195,7 +195,7 @@ def _shuffled(files: Sequence[str]) -> int:
         while len(sizes) < 100 and (head := file.read(12)):  # the record's length and its checksum
             sizes.append(int.from_bytes(head[:8], "little"))
             file.seek(sizes[-1] + 4, os.SEEK_CUR)
-    return max(1_000, min(SHUFFLE_ROWS, SHUFFLE_BYTES * len(sizes) // max(sum(sizes), 1)))
+    return max(64, min(SHUFFLE_ROWS, SHUFFLE_BYTES * len(sizes) // max(sum(sizes), 1)))
 
 
 def _number(text: str) -> int:
