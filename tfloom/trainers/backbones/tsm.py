@@ -12,11 +12,10 @@ import tensorflow as tf
 from tfloom.feature_specs.clip_column import ClipColumn
 from tfloom.feature_specs.pictures import scaled
 from tfloom.feature_specs.spec import FeatureSpec
-
 from tfloom.trainers.networks.modules import Modules, Place
 from tfloom.trainers.networks.temporal import shift
 from tfloom.trainers.signature import Signature
-from tfloom.trainers.video_backbone import VideoBackbone, VideoLayer
+from tfloom.trainers.video_backbone import OverFrames, VideoBackbone
 
 
 class Tsm(VideoBackbone):
@@ -33,7 +32,7 @@ class Tsm(VideoBackbone):
 
     def signatures(self, spec: FeatureSpec, layer: Any, predictions: Callable[[Any], Any]) -> Mapping[str, Signature]:
         (column,) = self.parts(spec)["clip"]
-        return {"online": _online(column, layer, predictions)} if self.online else {}  # type: ignore[arg-type]
+        return {"online": _online(column, layer.over_clips, predictions)} if self.online else {}  # type: ignore[arg-type]
 
 
 class _Shifts(Modules):
@@ -68,13 +67,13 @@ class Shift(keras.Layer):
         return tf.concat([handed_on, x[..., self.kept[-1] :]], axis=-1)
 
 
-def _online(column: ClipColumn, layer: VideoLayer, predictions: Callable[[Any], Any]) -> Signature:
+def _online(column: ClipColumn, over_frames: OverFrames, predictions: Callable[[Any], Any]) -> Signature:
     """A clip frame by frame, with what the frames before hand on going in and out (section 4.2 of the paper).
 
     frame_uint8 [B, H, W, C] of the model's size and cache_0, cache_1, ..., zeros before the first frame -> predictions
     of the frame, and the caches for the next one. The mean of the logits over a clip is what the clip as a whole has.
     """
-    shifts = [one for one in layer._flatten_layers() if isinstance(one, Shift)]
+    shifts = [one for one in over_frames._flatten_layers() if isinstance(one, Shift)]
     caches = {f"cache_{i}": one.kept for i, one in enumerate(shifts)}
     inputs = {"frame_uint8": tf.TensorSpec([None, *column.augmented.shape[1:]], tf.uint8, name="frame_uint8")}
     inputs |= {name: tf.TensorSpec([None, *shape], tf.float32, name=name) for name, shape in caches.items()}
@@ -83,8 +82,8 @@ def _online(column: ClipColumn, layer: VideoLayer, predictions: Callable[[Any], 
         for name, one in zip(caches, shifts, strict=True):
             one.past = values[name]
         try:
-            x = layer.network(scaled(tf.cast(values["frame_uint8"], tf.float32), column.scale), training=False)
-            outputs = layer.consensus(tf.reduce_mean(x, axis=(1, 2))[:, None], training=False)
+            x = over_frames.network(scaled(tf.cast(values["frame_uint8"], tf.float32), column.scale), training=False)
+            outputs = over_frames.consensus(tf.reduce_mean(x, axis=(1, 2))[:, None], training=False)
             return {**predictions(outputs), **{name: one.past for name, one in zip(caches, shifts, strict=True)}}
         finally:
             for one in shifts:
