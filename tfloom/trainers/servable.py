@@ -95,7 +95,14 @@ class Servable(tf.Module):
 
 
 def _positional(one: Signature) -> Callable[..., Mapping[str, Any]]:
-    return lambda *values: apart(one.call, one.inputs)(dict(zip(one.inputs, values, strict=True)))
+    call = apart(one.call, one.inputs)
+
+    def checked(*values: Any) -> Mapping[str, Any]:
+        # TensorFlow Serving compares no shapes: frames of two clips in one would be taken for two clips.
+        told = zip(one.inputs.items(), values, strict=True)
+        return call({name: tf.ensure_shape(value, spec.shape) for (name, spec), value in told})
+
+    return checked
 
 
 def has_length(spec: FeatureSpec, name: str) -> bool:
