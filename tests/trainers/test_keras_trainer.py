@@ -171,6 +171,27 @@ def test_what_a_backbone_starts_from_is_read_before_the_first_step_and_never_aga
         np.testing.assert_allclose(variable, np.full(variable.shape, 0.5), rtol=1e-6)
 
 
+def test_what_a_backbone_learns_last_it_learns_of_the_best_weights_and_the_split_train(
+    transformed_files, tmp_path, monkeypatch
+):
+    told = {}
+
+    def fit_last(self, network, batches):
+        told["weights"] = network.get_weights()
+        told["rows"] = sum(len(labels) for _, labels in batches)
+        network.set_weights([weight + 1 for weight in told["weights"]])
+
+    plain = tfloom.train(transformed_files, tmp_path / "plain", SHORT)
+    monkeypatch.setattr(WideDeep, "fits_last", True)
+    monkeypatch.setattr(WideDeep, "fit_last", fit_last)
+    network, _ = keras_trainer.load(tfloom.train(transformed_files, tmp_path / "model", SHORT))
+    assert told["rows"] == 120
+    best = keras_trainer.load(plain)[0].get_weights()
+    for weight, before, after in zip(best, told["weights"], network.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, before)
+        np.testing.assert_array_equal(weight + 1, after)
+
+
 # -- the best epoch ---------------------------------------------------------------------------------------------------
 
 NAN = float("nan")

@@ -3,7 +3,7 @@
 import pytest
 
 from tfloom.feature_specs import discovery
-from tfloom.feature_specs.errors import SpecError
+from tfloom.feature_specs.errors import SpecError, nearest
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.trainers.backbones.cnn import Cnn
 from tfloom.trainers.backbones.dnn import Dnn
@@ -131,7 +131,7 @@ FIELDS = (
         (
             {"backbone": "dmn"},
             "--set: backbone.name: there is no 'dmn'",
-            "'dnn', or another of: " + ", ".join(discovery.names("tfloom.trainers.backbones")),
+            nearest("dmn", discovery.names("tfloom.trainers.backbones")),
             "'dmn'",
         ),
         (

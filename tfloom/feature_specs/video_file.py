@@ -6,7 +6,7 @@ import contextlib
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -63,7 +63,7 @@ def pictures(
 def seconds(path: str) -> float:
     """How long a video is. Raises OSError or ValueError with why that cannot be said."""
     with _file(path) as file, _opened(file) as container:
-        said = _duration(container, _stream(container, 0.0)) or (container.duration or 0) / 1_000_000
+        said = _duration(container, _stream(container)) or (container.duration or 0) / 1_000_000
     if not said:
         raise ValueError("does not say how long it is")
     return said
@@ -95,23 +95,25 @@ def jpeg(pixels: np.ndarray, quality: int) -> bytes:
 def _pictures(
     file: Any, start: float, end: float, choose: Callable[[int], Sequence[int]], side: int, then: Callable[..., One]
 ) -> list[One]:
-    said = _frames_said(file, start, end)
-    wanted = choose(said)
-    made = _chosen(file, start, end, wanted, side, then)
+    with _opened(file) as container:
+        stream = _stream(container)
+        said = _frames_said(container, stream, start, end)
+        wanted = choose(said)
+        made = _chosen(_decoded(container, stream, start, end), wanted, side, then)
     if len(made) < len(wanted):
-        found = sum(1 for _ in _decoded(file, start, end))
+        with _opened(file) as container:
+            found = sum(1 for _ in _decoded(container, _stream(container), start, end))
         if found < _WHOLE * said:
             raise ValueError(f"{found} of its {said} frames can be decoded")
-        made = _chosen(file, start, end, choose(found), side, then)
+        with _opened(file) as container:
+            made = _chosen(_decoded(container, _stream(container), start, end), choose(found), side, then)
     return made
 
 
-def _chosen(
-    file: Any, start: float, end: float, wanted: Sequence[int], side: int, then: Callable[[np.ndarray], One]
-) -> list[One]:
+def _chosen(frames: Iterable[Any], wanted: Sequence[int], side: int, then: Callable[[np.ndarray], One]) -> list[One]:
     made: list[One] = []
     reformatter = extra("av.video.reformatter").VideoReformatter()
-    for index, frame in enumerate(_decoded(file, start, end)):
+    for index, frame in enumerate(frames):
         if index == wanted[len(made)]:
             made.append(then(_upright(frame, side, reformatter)))
             if len(made) == len(wanted):
@@ -119,44 +121,37 @@ def _chosen(
     return made
 
 
-def _frames_said(file: Any, start: float, end: float) -> int:
-    """How many frames the file has, by its packets, of which one holds a frame."""
-    with _opened(file) as container:
-        stream = _stream(container, start)
-        count, reached = 0, 0.0
-        for packet in container.demux(stream):
-            if packet.size and not packet.is_discard:
-                shown = packet.pts if packet.pts is not None else packet.dts
-                count += start <= _seconds(shown, stream) < end
-                reached = max(reached, _seconds(shown, stream) + float((packet.duration or 0) * stream.time_base))
-            if packet.dts is not None and _seconds(packet.dts, stream) >= end:
-                break
-        said = _duration(container, stream)
+def _frames_said(container: Any, stream: Any, start: float, end: float) -> int:
+    """How many frames a file has: as it says, or by its packets, of which one holds one. It stands at its beginning."""
+    if stream.frames and not start and end == math.inf:
+        return int(stream.frames)
+    count, reached = 0, 0.0
+    _seek(container, stream, start)
+    for packet in container.demux(stream):
+        if packet.size and not packet.is_discard:
+            shown = packet.pts if packet.pts is not None else packet.dts
+            count += start <= _seconds(shown, stream) < end
+            reached = max(reached, _seconds(shown, stream) + float((packet.duration or 0) * stream.time_base))
+        if packet.dts is not None and _seconds(packet.dts, stream) >= end:
+            break
     if not count:
         raise ValueError("has no frame" if end == math.inf else f"has no frame from {start:g} to {end:g} s")
+    said = _duration(container, stream)
     if end == math.inf and said and 0 < reached < _WHOLE * said:
         raise ValueError(f"ends after {reached:.1f} of its {said:.1f} s")
+    container.seek(stream.start_time or 0, stream=stream)
     return count
 
 
-def _duration(container: Any, stream: Any) -> float | None:
-    """How many seconds a video stream takes, by its file; of a container that has others they may take longer."""
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
-    alone = len(container.streams) == 1 and container.duration is not None
-    return container.duration / 1_000_000 if alone else None
-
-
-def _decoded(file: Any, start: float, end: float) -> Iterator[Any]:
+def _decoded(container: Any, stream: Any, start: float, end: float) -> Iterator[Any]:
     """Its frames in the order in which they are shown."""
-    with _opened(file) as container:
-        stream = _stream(container, start)
-        for frame in container.decode(stream):
-            shown = _seconds(frame.pts if frame.pts is not None else frame.dts, stream)
-            if shown >= end:
-                return
-            if shown >= start:
-                yield frame
+    _seek(container, stream, start)
+    for frame in container.decode(stream):
+        shown = _seconds(frame.pts if frame.pts is not None else frame.dts, stream)
+        if shown >= end:
+            return
+        if shown >= start:
+            yield frame
 
 
 def _opened(file: Any) -> Any:
@@ -165,20 +160,32 @@ def _opened(file: Any) -> Any:
     return extra("av").open(file, metadata_errors="ignore")
 
 
-def _stream(container: Any, start: float) -> Any:
-    """The video stream of a container, which stands before `start`."""
+def _stream(container: Any) -> Any:
+    """The video stream of a container."""
     stream = container.streams.best("video")
     if stream is None:
         raise ValueError("has no video stream")
     stream.codec_context.thread_count = 1  # there are more clips than cores
+    return stream
+
+
+def _seek(container: Any, stream: Any, start: float) -> None:
+    """Before `start`; nothing, where that is the beginning."""
     if start:
         container.seek(int(start / stream.time_base) + (stream.start_time or 0), stream=stream)
-    return stream
 
 
 def _seconds(timestamp: int | None, stream: Any) -> float:
     """From the beginning of the video; 0 where a file does not say it."""
     return 0.0 if timestamp is None else float((timestamp - (stream.start_time or 0)) * stream.time_base)
+
+
+def _duration(container: Any, stream: Any) -> float | None:
+    """How many seconds a video stream takes, by its file; of a container that has others they may take longer."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    alone = len(container.streams) == 1 and container.duration is not None
+    return container.duration / 1_000_000 if alone else None
 
 
 def _upright(frame: Any, side: int, reformatter: Any) -> np.ndarray:

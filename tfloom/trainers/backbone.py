@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import keras
@@ -77,6 +77,18 @@ class Backbone(BaseModel):
 
     def read_saved(self, layer: keras.Layer) -> None:
         """Put what is saved in files into the variables of its layer that start from it. Raises SpecError."""
+
+    @property
+    def fits_last(self) -> bool:
+        """Whether it learns something once the steps are done."""
+        return False
+
+    def fit_last(self, network: Any, batches: Iterable[Any]) -> None:
+        """Learn what is not learned by steps. Raises SpecError.
+
+        network: with its best weights. batches: of the split train, as it is evaluated: materialised columns by name,
+        labels [B] and, where the spec has them, weights [B].
+        """
 
 
 def dense(parts: tuple[features.Feature, ...]) -> Any:

@@ -109,10 +109,21 @@ class _Run:
     def to_the_end(self) -> None:
         while self.progress.epoch < self.spec.epochs and not self.progress.stopped:
             self._epoch()
+        self._fit_last()
         write_json(self.folder / "history.json", self.history)
         for folder in (self.folder / "checkpoints").iterdir():  # the last, and what a kill in the middle of it left
             if folder.name != "best":
                 shutil.rmtree(folder)
+
+    def _fit_last(self) -> None:
+        """Let the backbone learn the rest, from what the best weights make of the split train."""
+        backbone = self.spec.backbone_for(self.output.spec)
+        if backbone.fits_last:
+            best = self.folder / "checkpoints" / "best"
+            progress, history = checkpoint.restore(best, self.network)
+            seen = inputs.batches(self.output, "train", self.spec.batch_size, self.head.label)
+            backbone.fit_last(self.network, seen)
+            checkpoint.save(best, self.network, None, progress, history)
 
     def _epoch(self) -> None:
         """Take the steps that are left of an epoch, judge the weights, and write a checkpoint."""

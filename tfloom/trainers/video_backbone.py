@@ -48,10 +48,11 @@ class ClipBackbone(Backbone):
 
     def parts(self, spec: FeatureSpec) -> dict[str, tuple[Column, ...]]:
         chosen = super().parts(spec)
-        if len(chosen["clip"]) > 1:
-            raise SpecError(f"groups: the backbone {self.name} reads one column of clips",
-                            expected="a group 'clip' with one column in it",
-                            received=", ".join(column.name for column in chosen["clip"]))  # fmt: skip
+        for part, columns in chosen.items():
+            if self.accepts[part] == (Clip,) and len(columns) > 1:
+                raise SpecError(f"groups: the backbone {self.name} reads one column of clips",
+                                expected=f"a group {part!r} with one column in it",
+                                received=", ".join(column.name for column in columns))  # fmt: skip
         (column,) = chosen["clip"]
         if frames_of(column) % self.frames_in_step:
             raise SpecError(f"columns.{column.name}.frames: the backbone {self.name} takes {self.frames_in_step} "
@@ -113,8 +114,11 @@ class VideoLayer(keras.Layer):
 
     def call(self, features: Features, training: bool = False) -> Any:
         (clip,) = features["clip"]
-        outputs = self.over_clips(clip.values, training=training)  # type: ignore[union-attr]
-        return over_views(outputs, clip.views)  # type: ignore[union-attr]
+        x, views = clip.values, clip.views  # type: ignore[union-attr]
+        if not self.over_clips.built:
+            with tf.init_scope():  # within a graph Keras takes several times as long to make a variable
+                self.over_clips(tf.zeros([1, *x.shape[1:]]))
+        return over_views(self.over_clips(x, training=training), views)
 
 
 class OverFrames(Composite):

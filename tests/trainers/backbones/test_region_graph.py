@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.trainers.backbones.video_contract import CLIPS, VideoContract, layer
+from tests.trainers.backbones.video_contract import VideoContract, layer, some_clips
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Clip, Dense
 from tfloom.feature_specs.spec import FeatureSpec
@@ -155,7 +155,10 @@ def test_boxes_are_those_of_their_clip_and_their_order_says_nothing():
     boxes[..., 2:] += 0.4
 
     def told(boxes):
-        features = {"clip": (Clip(tf.constant(CLIPS)),), "boxes": (Dense(tf.constant(boxes.reshape(len(boxes), -1))),)}
+        features = {
+            "clip": (Clip(tf.constant(some_clips())),),
+            "boxes": (Dense(tf.constant(boxes.reshape(len(boxes), -1))),),
+        }
         return made.call(features, training=False).numpy()
 
     told(boxes)  # makes the variables

@@ -7,6 +7,8 @@ import tensorflow as tf
 from tests.trainers.backbones import by_hand
 from tests.trainers.backbones.transplanted import RESNET, clips, transplant
 from tests.trainers.backbones.video_contract import VideoContract, layer
+from tests.trainers.drawn_weights import drawn, resnet
+from tests.trainers.test_pretrained import started
 from tfloom.feature_specs.features import Clip
 from tfloom.trainers.backbones.stm import SpatioTemporalMotion
 from tfloom.trainers.networks.temporal import shift
@@ -59,6 +61,17 @@ def test_the_network_in_pytorch():
     transplant(made, NAMES)
     logits = made.call({"clip": (Clip(tf.constant(clips(8, 64))),)})
     np.testing.assert_allclose(logits, LOGITS, rtol=0, atol=1e-5)
+
+
+def test_weights_of_a_resnet_go_into_its_3_x_3_convolutions(tmp_path):
+    fields = {"name": "stm", "width": 0.125}
+    tensors = drawn(resnet(50, 5, width=8))
+    made = started(tmp_path, fields, tensors, layer(fields, 5))
+    for stage, blocks in enumerate(made.over_clips.network.stages, 1):
+        for i, block in enumerate(blocks):
+            stm, name = block.steps[1], f"layer{stage}.{i}"
+            np.testing.assert_array_equal(stm.spatial.kernel, tensors[f"{name}.conv2.weight"].transpose(2, 3, 1, 0))
+            np.testing.assert_array_equal(stm.norm.moving_mean, tensors[f"{name}.bn2.running_mean"])
 
 
 def test_a_network_without_dense_3_x_3_convolutions_is_refused():

@@ -7,6 +7,8 @@ import tensorflow as tf
 from tests.trainers.backbones import by_hand
 from tests.trainers.backbones.transplanted import RESNET, clips, transplant
 from tests.trainers.backbones.video_contract import VideoContract, layer
+from tests.trainers.drawn_weights import drawn, resnet
+from tests.trainers.test_pretrained import started
 from tfloom.feature_specs.features import Clip
 from tfloom.trainers.backbones.tea import MotionExcitation, MultipleTemporalAggregation
 from tfloom.trainers.networks.temporal import shift
@@ -81,6 +83,36 @@ def test_the_logits_of_the_reference():
     transplant(made, NAMES)
     logits = made.call({"clip": (Clip(tf.constant(clips(8, 64))),)})
     np.testing.assert_allclose(logits, LOGITS, rtol=0, atol=1e-5)
+
+
+def res2net(width):
+    """Every tensor of a Res2Net-50 26w4s, as its authors and timm call them: its shape."""
+    shapes = {}
+    for name, shape in resnet(50, 5, width).items():
+        place, _, part = name.rpartition(".")
+        inner = 4 * (shape[0] * 26 // 64)
+        if place.startswith("layer") and place.endswith(("conv2", "bn2")):
+            plural = place[:-1] + "s"
+            shapes |= {f"{plural}.{i}.{part}": (inner // 4,) * min(2, len(shape)) + shape[2:] for i in range(3)}
+        elif place.startswith("layer") and place.endswith(("conv1", "bn1")):
+            shapes[name] = (inner, *shape[1:])
+        elif place.endswith("conv3"):
+            shapes[name] = (shape[0], 4 * (shape[1] * 26 // 64), 1, 1)
+        else:
+            shapes[name] = shape
+    return shapes
+
+
+def test_weights_of_a_res2net_go_into_its_cascades(tmp_path):
+    fields = {"name": "tea", "width": 0.125}
+    tensors = drawn(res2net(8))
+    made = started(tmp_path, fields, tensors, layer(fields, 5))
+    for stage, blocks in enumerate(made.over_clips.network.stages, 1):
+        for i, block in enumerate(blocks):
+            for k, spatial in enumerate(block.steps[2].spatial):
+                weight = tensors[f"layer{stage}.{i}.convs.{k}.weight"]
+                np.testing.assert_array_equal(spatial.conv.kernel, weight.transpose(2, 3, 1, 0))
+                np.testing.assert_array_equal(spatial.norm.gamma, tensors[f"layer{stage}.{i}.bns.{k}.weight"])
 
 
 def test_a_network_without_cascades_is_refused():

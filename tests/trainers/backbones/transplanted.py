@@ -10,6 +10,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+
+from tests.trainers.backbones.video_contract import layer
+from tfloom.feature_specs.features import Clip
+
+Names = tuple[tuple[str, str], ...]
 
 # From the path of one of our variables to the name in a ResNet as torchvision writes it, step by step.
 RESNET = (
@@ -28,14 +34,15 @@ _LAST = (
     (r"(bias|beta)$", "bias"),
     (r"moving_mean$", "running_mean"),
     (r"moving_variance$", "running_var"),
+    (r"/", "."),
 )
 
 
-def drawn(name: str, shape: tuple[int, ...]) -> np.ndarray:
+def drawn(name: str, shape: tuple[int, ...], gain: float = 1.2) -> np.ndarray:
     """Of that name in PyTorch's layout: float32, so that what goes through a network stays of order 1."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     if len(shape) > 1:
-        return np.float32(1.2 * rng.normal(size=shape) / np.sqrt(np.prod(shape[1:])))
+        return np.float32(gain * rng.normal(size=shape) / np.sqrt(np.prod(shape[1:])))
     if name.endswith("running_var"):
         return np.float32(rng.uniform(0.5, 1.5, shape))
     if name.endswith("weight"):
@@ -50,23 +57,45 @@ def clips(frames: int, size: int) -> np.ndarray:
     return np.float32(colours + rng.normal(size=[2, frames, size, size, 3]))
 
 
-def transplant(layer: keras.Layer, names: tuple[tuple[str, str], ...]) -> None:
-    """Fill the layer's variables with what is drawn for their names in the reference."""
-    for variable in layer.variables:
+def transplant(made: keras.Layer, names: Names, gain: float = 1.2) -> None:
+    """Fill its variables with what is drawn for their names in the reference."""
+    for name, variable in named(made, names).items():
+        variable.assign(as_ours(drawn(name, there(tuple(variable.shape)), gain), tuple(variable.shape)))
+
+
+def named(made: keras.Layer, names: Names) -> dict[str, Any]:
+    """Its variables by their names in the reference."""
+    result = {}
+    for variable in made.variables:
         if "seed_generator" not in variable.path:
             name = variable.path
             for pattern, written in (*names, *_LAST):
                 name = re.sub(pattern, written, name)
-            variable.assign(drawn_as_ours(name, tuple(variable.shape)))
+            result[name] = variable
+    return result
 
 
-def drawn_as_ours(name: str, shape: tuple[int, ...]) -> Any:
-    """The same in our layout: the outputs last, and before them the inputs; of channels by themselves only these."""
+def there(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape of ours in PyTorch: outputs and inputs first; of channels by themselves only these, then 1."""
     match shape:
-        case (_,):
-            return drawn(name, shape)
         case (*size, channels, 1) if len(size) == 2:
-            return np.transpose(drawn(name, (channels, 1, *size)), (2, 3, 0, 1))
+            return (channels, 1, *size)
         case (*size, inputs, outputs):
-            told = drawn(name, (outputs, inputs, *size))
-            return np.transpose(told, (*range(2, len(shape)), 1, 0))
+            return (outputs, inputs, *size)
+    return shape
+
+
+def as_ours(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A value of that shape in PyTorch."""
+    if value.ndim < 2:
+        return value
+    moved: np.ndarray = np.moveaxis(value, (0, 1), (-1, -2))
+    return moved if moved.shape == shape else moved.swapaxes(-1, -2)
+
+
+def logits(fields: dict[str, Any], names: Names, frames: int = 4, size: int = 64, gain: float = 1.2) -> Any:
+    """Of the two `clips` and 5 classes, float32 [2, 5], by a backbone with the weights of the reference."""
+    made = layer(fields | {"dropout": 0.0}, 5, frames)
+    features = {"clip": (Clip(tf.constant(clips(frames, size))),)}
+    transplant(made, names, gain)
+    return made.call(features)

@@ -16,31 +16,42 @@ from tfloom.trainers.train_spec import TrainSpec
 
 PAGE = Path(__file__).parents[3] / "docs/video_backbones.md"
 FRAMES, SIZE = 8, 32
-CLIPS = np.random.default_rng(0).normal(size=[3, FRAMES, SIZE, SIZE, 3]).astype(np.float32)
-CLIPS += np.float32([-1, 0, 1])[:, None, None, None, None]
 
 
 def layer(fields: dict[str, Any], units: int = 2, frames: int = FRAMES) -> keras.Layer:
     """The layer of a backbone over a column of clips, with its variables."""
     column = SimpleNamespace(name="clip", frames=frames)
     backbone: Any = TrainSpec(backbone=fields).backbone
-    made: keras.Layer = backbone.layer({"clip": (column,)}, {}, units)
+    made: keras.Layer = backbone.layer({"clip": (column,), "flow": (column,)}, {}, units)
     # In a graph it would make them ten times slower.
-    made.call({"clip": (Clip(tf.zeros([1, frames, SIZE, SIZE, 3])),)})
+    made.call(seen(tf.zeros([1, frames, SIZE, SIZE, 3])))
     return made
 
 
-def traced(made: keras.Layer, frames: int = FRAMES, size: int = SIZE, training: bool = False) -> Any:
+def seen(values: Any, views: int = 1) -> dict[str, Any]:
+    """What a layer is called with: where there are two streams both see the same."""
+    return dict.fromkeys(("clip", "flow"), (Clip(values, views),))
+
+
+def traced(
+    made: keras.Layer, frames: int = FRAMES, size: int = SIZE, training: bool = False, batch: int | None = None
+) -> Any:
     """As a graph for clips of RGB frames."""
-    function = tf.function(lambda values: made.call({"clip": (Clip(values),)}, training=training))
-    return function.get_concrete_function(tf.TensorSpec([None, frames, size, size, 3]))
+    function = tf.function(lambda values: made.call(seen(values), training=training))
+    return function.get_concrete_function(tf.TensorSpec([batch, frames, size, size, 3]))
+
+
+def some_clips(frames: int = FRAMES) -> np.ndarray:
+    """Three, one darker and one lighter than the other."""
+    noise = np.random.default_rng(0).normal(size=[3, frames, SIZE, SIZE, 3])
+    return np.float32(noise + np.array([-1, 0, 1])[:, None, None, None, None])
 
 
 class VideoContract:
     """A backbone over clips says how large it is, and minds the order of frames or does not.
 
     fields: of the train spec, for the network of its paper. small: those changed for a network that runs in a moment.
-    parameters, gmacs: of `units` classes for 8 x 224 x 224 x 3, as the reference implementation has them.
+    parameters, gmacs: of `units` classes for `frames` x 224 x 224 x 3, as the reference implementation has them.
     """
 
     fields: ClassVar[dict[str, Any]]
@@ -48,12 +59,12 @@ class VideoContract:
     parameters: ClassVar[int]
     gmacs: ClassVar[float]
     units: ClassVar[int] = 174
+    frames: ClassVar[int] = FRAMES
     minds_order: ClassVar[bool] = True
 
     def test_its_size_is_that_of_the_reference(self):
-        made = layer(self.fields, self.units)
-        function = tf.function(lambda values: made.call({"clip": (Clip(values),)}, training=False))
-        function = function.get_concrete_function(tf.TensorSpec([1, FRAMES, 224, 224, 3]))
+        made = layer(self.fields, self.units, self.frames)
+        function = traced(made, self.frames, 224, batch=1)
         assert sum(int(np.prod(v.shape)) for v in made.trainable_variables) == self.parameters
         assert macs(function) / 1e9 == pytest.approx(self.gmacs, rel=1e-3)
 
@@ -68,7 +79,7 @@ class VideoContract:
     def filled(self):
         """A small one with weights and statistics drawn, none of which is at a place where it would say nothing."""
         keras.utils.set_random_seed(1)
-        made = layer(self.fields | self.small)
+        made = layer(self.fields | self.small, frames=self.frames)
         rng = np.random.default_rng(5)
         for variable in made.variables:
             if len(variable.shape) < 2 and "seed" not in variable.path:
@@ -81,43 +92,47 @@ class VideoContract:
 
     @pytest.fixture(scope="class")
     def run(self, filled):
-        return traced(filled)
+        return traced(filled, self.frames)
 
-    def test_an_output_for_every_unit(self, run):
-        assert run(tf.constant(CLIPS)).shape == (3, 2)
+    @pytest.fixture(scope="class")
+    def clips(self):
+        return some_clips(self.frames)
 
-    def test_a_clip_does_not_depend_on_its_batch(self, run):
-        alone = np.concatenate([run(tf.constant(CLIPS[i : i + 1])) for i in range(3)])
-        np.testing.assert_allclose(alone, run(tf.constant(CLIPS)), rtol=1e-4, atol=1e-5)
+    def test_an_output_for_every_unit(self, run, clips):
+        assert run(tf.constant(clips)).shape == (3, 2)
+
+    def test_a_clip_does_not_depend_on_its_batch(self, run, clips):
+        alone = np.concatenate([run(tf.constant(clips[i : i + 1])) for i in range(3)])
+        np.testing.assert_allclose(alone, run(tf.constant(clips)), rtol=1e-4, atol=1e-5)
         assert np.ptp(alone, axis=0).min() > 1e-3
 
-    def test_the_order_of_frames(self, run):
-        there, back = (run(tf.constant(np.ascontiguousarray(clips))).numpy() for clips in (CLIPS, CLIPS[:, ::-1]))
+    def test_the_order_of_frames(self, run, clips):
+        there, back = (run(tf.constant(np.ascontiguousarray(one))).numpy() for one in (clips, clips[:, ::-1]))
         if self.minds_order:
             assert np.abs(there - back).max() > 1e-3
         else:
             np.testing.assert_allclose(there, back, rtol=1e-5, atol=1e-5)
 
-    def test_the_views_of_a_row_are_averaged(self, filled):
-        views = np.concatenate([CLIPS, CLIPS[::-1]])
-        told = filled.call({"clip": (Clip(tf.constant(views), views=2),)}, training=False)
-        alone = filled.call({"clip": (Clip(tf.constant(views)),)}, training=False).numpy()
+    def test_the_views_of_a_row_are_averaged(self, filled, clips):
+        views = np.concatenate([clips, clips[::-1]])
+        told = filled.call(seen(tf.constant(views), views=2), training=False)
+        alone = filled.call(seen(tf.constant(views)), training=False).numpy()
         np.testing.assert_allclose(told, alone.reshape(3, 2, 2).mean(axis=1), rtol=1e-4, atol=1e-5)
 
-    def test_in_mixed_precision_it_gives_about_the_same(self, filled, run):
+    def test_in_mixed_precision_it_gives_about_the_same(self, filled, run, clips):
         with precision("mixed_bfloat16"):
-            mixed = layer(self.fields | self.small)
+            mixed = layer(self.fields | self.small, frames=self.frames)
         assert {v.dtype for v in mixed.trainable_variables} == {"float32"}
         for one, other in zip(mixed.variables, filled.variables, strict=True):
             one.assign(other)
-        expected = run(tf.constant(CLIPS)).numpy()
-        told = tf.cast(traced(mixed)(tf.constant(CLIPS)), tf.float32)
+        expected = run(tf.constant(clips)).numpy()
+        told = tf.cast(traced(mixed, self.frames)(tf.constant(clips)), tf.float32)
         np.testing.assert_allclose(told, expected, atol=0.1 * np.abs(expected).max())
 
-    def test_gradients_reach_every_variable(self, filled):
+    def test_gradients_reach_every_variable(self, filled, clips):
         weights = tf.constant(np.random.default_rng(2).normal(size=[3, 2]).astype(np.float32))
         with tf.GradientTape() as tape:
-            total = tf.reduce_sum(weights * filled.call({"clip": (Clip(tf.constant(CLIPS)),)}, training=True))
+            total = tf.reduce_sum(weights * filled.call(seen(tf.constant(clips)), training=True))
         variables = filled.trainable_variables
         gradients = tape.gradient(total, [variable.value for variable in variables])
         lacking = [

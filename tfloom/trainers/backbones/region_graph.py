@@ -115,7 +115,7 @@ class Graphs(Composite):
     """
 
     def __init__(self, channels: int, layers: int) -> None:
-        super().__init__(name="graph")
+        super().__init__(name="graph", autocast=False)  # where a box lies is told in float32, whatever the policy
         self.channels = channels
         self.phi, self.phi_other = (
             keras.layers.Dense(channels, use_bias=False, name=name) for name in ("phi", "phi_other")
@@ -127,11 +127,12 @@ class Graphs(Composite):
         there = tf.reshape(area(boxes) > 0, [tf.shape(x)[0], -1])
         front, back = overlaps(boxes)
         x = tf.reshape(x, [tf.shape(x)[0], x.shape[1] * x.shape[2], self.channels])
-        similar, near = [similarity(self.phi(x), self.phi_other(x), there)], [front, back]
+        phi, other = (tf.cast(one(x), boxes.dtype) for one in (self.phi, self.phi_other))
+        similar, near = [similarity(phi, other, there)], [front, back]
         y = z = x
         for over_similar, over_near in zip(self.similar, self.near, strict=True):
             y, z = over_similar(y, similar), over_near(z, near)
-        counted = tf.cast(there, x.dtype)[..., None]
+        counted = tf.cast(there, y.dtype)[..., None]
         return tf.math.divide_no_nan(tf.reduce_sum((y + z) * counted, axis=1), tf.reduce_sum(counted, axis=1))
 
 
@@ -144,7 +145,8 @@ class GraphConv(Composite):
         self.norm = keras.layers.LayerNormalization(epsilon=1e-5, name="norm")
 
     def call(self, x: Any, graphs: list[Any]) -> Any:
-        summed = tf.add_n([tf.matmul(graph, w(x)) for graph, w in zip(graphs, self.maps, strict=True)])
+        mapped = [w(x) for w in self.maps]
+        summed = tf.add_n([tf.matmul(tf.cast(graph, y.dtype), y) for graph, y in zip(graphs, mapped, strict=True)])
         return tf.nn.relu(self.norm(summed))
 
 

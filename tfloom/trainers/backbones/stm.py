@@ -19,6 +19,11 @@ class Stm(VideoBackbone):
     network: `resnet50`, or `resnet18`, which has one in place of each block's second convolution.
     """
 
+    names_of_modules = {
+        r"layer(\d)_(\d+)/stm/spatial": r"layer\1.\2.conv2",
+        r"layer(\d)_(\d+)/stm/norm": r"layer\1.\2.bn2",
+    }
+
     name: Literal["stm"] = "stm"
     network: Literal["resnet50", "resnet18"] = "resnet50"
 

@@ -22,6 +22,11 @@ class Tea(VideoBackbone):
     network: Res2Net-50 of 26w4s; its blocks are cascades, as no other network's are.
     """
 
+    names_of_modules = {
+        r"layer(\d)_(\d+)/mta/spatial(\d)/conv": r"layer\1.\2.convs.\3",
+        r"layer(\d)_(\d+)/mta/spatial(\d)/norm": r"layer\1.\2.bns.\3",
+    }
+
     name: Literal["tea"] = "tea"
     network: Literal["res2net50"] = "res2net50"  # type: ignore[assignment]  # none of those that the others have
 

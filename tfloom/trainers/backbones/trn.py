@@ -48,13 +48,16 @@ class Trn(VideoBackbone):
 
 
 class Relations(Composite):
-    """The sum of what each scale says: float32 [B, T, F] -> [B, units]."""
+    """The sum of what each scale says: float32 [B, T, F] -> [B, units].
+
+    In its authors' code the features start with a deviation of .001; a network without weights from elsewhere did not
+    leave that start, so theirs is Keras' own.
+    """
 
     def __init__(self, frames: int, dropout: float, units: int, train: Which, serve: Which) -> None:
         super().__init__(name="consensus")
         self.dropout = keras.layers.Dropout(dropout) if dropout else None
-        start = keras.initializers.RandomNormal(stddev=0.001)
-        self.features = keras.layers.Dense(FEATURES, kernel_initializer=start, name="features")
+        self.features = keras.layers.Dense(FEATURES, name="features")
         self.scales = [Scale(frames, size, units, train, serve) for size in range(frames, 1, -1)]
 
     def call(self, x: Any, training: bool = False) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfloom.trainers.networks.layers import Composite, norm
+from tfloom.trainers.networks.layers import Composite, Conv3D, norm, padded
 from tfloom.trainers.networks.resnet import BLOCKS
 
 
@@ -46,7 +46,7 @@ class InflatedResNet(Composite):
 
     def call(self, x: Any, training: bool = False) -> Any:
         x = self.stem(x, training=training)
-        x = tf.nn.max_pool3d(_padded(x, (1, 3, 3)), (1, 3, 3), (1, 2, 2), "VALID")  # of ReLU: zeros change no maximum
+        x = tf.nn.max_pool3d(padded(x, (1, 3, 3)), (1, 3, 3), (1, 2, 2), "VALID")  # of ReLU: zeros change no maximum
         for number, stage in enumerate(self.stages):
             for layer in stage:
                 x = layer(x, training=training)
@@ -85,25 +85,10 @@ class ConvNorm3D(Composite):
         self, filters: int, kernel: tuple[int, int], stride: int = 1, relu: bool = True, name: str | None = None
     ) -> None:
         super().__init__(name=name)
-        self.conv = _Conv3D(filters, (kernel[0], kernel[1], kernel[1]), (1, stride, stride), name="conv")
+        self.conv = Conv3D(filters, (kernel[0], kernel[1], kernel[1]), (1, stride, stride), name="conv")
         self.norm, self.relu = norm(name="norm"), relu
 
     def call(self, x: Any, training: bool = False) -> Any:
         """float32 [B, T, H, W, C] -> [B, T, ceil(H / stride), ceil(W / stride), filters]."""
         x = self.norm(self.conv(x), training=training)
         return tf.nn.relu(x) if self.relu else x
-
-
-class _Conv3D(keras.layers.Conv3D):
-    def __init__(self, filters: int, size: tuple[int, ...], strides: tuple[int, ...], name: str) -> None:
-        start = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-        super().__init__(filters, size, strides, "same", use_bias=False, kernel_initializer=start, name=name)
-
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        if max(self.strides) == 1:  # TensorFlow's own "same" pads both sides alike
-            return tf.nn.conv3d(inputs, kernel, [1] * 5, "SAME")
-        return tf.nn.conv3d(_padded(inputs, self.kernel_size), kernel, [1, *self.strides, 1], "VALID")
-
-
-def _padded(x: Any, size: tuple[int, ...]) -> Any:
-    return tf.pad(x, [[0, 0], *([(one - 1) // 2] * 2 for one in size), [0, 0]])

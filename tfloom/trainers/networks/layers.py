@@ -46,6 +46,26 @@ class Depthwise(keras.layers.DepthwiseConv2D):
         return tf.nn.depthwise_conv2d(x, self.kernel, [1, *self.strides, 1], around(self.kernel_size[0]))
 
 
+class Conv3D(keras.layers.Conv3D):
+    """The same over clips: [B, T, H, W, C] -> [B, T / stride, H / stride, W / stride, filters], of each its own."""
+
+    def __init__(
+        self, filters: int, size: Any, strides: Any = 1, use_bias: bool = False, name: str | None = None
+    ) -> None:
+        start = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+        super().__init__(filters, size, strides, "same", use_bias=use_bias, kernel_initializer=start, name=name)
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        if max(self.strides) == 1:  # TensorFlow's own "same" pads both sides alike
+            return tf.nn.conv3d(inputs, kernel, [1] * 5, "SAME")
+        return tf.nn.conv3d(padded(inputs, self.kernel_size), kernel, [1, *self.strides, 1], "VALID")
+
+
+def padded(x: Any, size: tuple[int, ...]) -> Any:
+    """A clip with the zeros around that a convolution of this size takes."""
+    return tf.pad(x, [[0, 0], *([(one - 1) // 2] * 2 for one in size), [0, 0]])
+
+
 def around(size: int) -> list[list[int]]:
     """The padding of a convolution of this size, as TensorFlow's ops take it."""
     side = [(size - 1) // 2] * 2

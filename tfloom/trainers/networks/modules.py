@@ -29,6 +29,9 @@ class Modules:
     stride-th height and width.
     """
 
+    use_bias = False
+    """Whether the convolutions of a ResNet have a bias, although a normalization follows them."""
+
     def __init__(self, frames: int) -> None:
         self.frames = frames
 

@@ -22,17 +22,9 @@ class ResNet(Composite):
 
     def __init__(self, depth: int, width: int, modules: Modules, stem: keras.Layer | None = None) -> None:
         super().__init__(name=f"resnet{depth}")
-        block, channels = (Bottleneck if depth == 50 else Basic), width
-        self.stem = stem or ConvNorm(width, 7, 2, name="stem")
-        self.stages: list[list[keras.Layer]] = []
-        for stage, count in enumerate(BLOCKS[depth], 1):
-            planes, made = width * 2 ** (stage - 1), []
-            for index in range(count):
-                stride = 2 if stage > 1 and index == 0 else 1
-                made.append(block(Place(stage, index, channels, planes, stride), modules))
-                channels = planes * block.expansion
-            self.stages.append(made)
-        self.features = channels
+        self.stem = stem or ConvNorm(width, 7, 2, use_bias=modules.use_bias, name="stem")
+        self.stages = [blocks(depth, stage, width, modules) for stage in (1, 2, 3, 4)]
+        self.features = 8 * width * BLOCK[depth].expansion
 
     def call(self, x: Any, training: bool = False) -> Any:
         x = self.stem(x, training=training)
@@ -43,17 +35,27 @@ class ResNet(Composite):
         return x
 
 
+def blocks(depth: int, stage: int, width: int, modules: Modules) -> list[Any]:
+    """The blocks of a stage, 1 to 4, in their order."""
+    planes, expansion = width * 2 ** (stage - 1), BLOCK[depth].expansion
+    inputs = width if stage == 1 else planes // 2 * expansion
+    strides = [2 if stage > 1 else 1] + [1] * (BLOCKS[depth][stage - 1] - 1)
+    places = [Place(stage, i, planes * expansion if i else inputs, planes, stride) for i, stride in enumerate(strides)]
+    return [BLOCK[depth](place, modules) for place in places]
+
+
 class _Block(Composite):
     """x + branch(x), then ReLU. The branch is made of steps, each called in turn."""
 
     expansion: int
 
-    def __init__(self, place: Place, steps: list[keras.Layer | None]) -> None:
+    def __init__(self, place: Place, modules: Modules, steps: list[keras.Layer | None]) -> None:
         super().__init__(name=f"layer{place.stage}_{place.index}")
         self.steps = [step for step in steps if step is not None]
         filters = self.expansion * place.inner
         plain = place.stride == 1 and place.inputs == filters
-        self.shortcut = None if plain else ConvNorm(filters, 1, place.stride, relu=None, name="shortcut")
+        shortcut = ConvNorm(filters, 1, place.stride, relu=None, use_bias=modules.use_bias, name="shortcut")
+        self.shortcut = None if plain else shortcut
 
     def call(self, x: Any, training: bool = False) -> Any:
         y = x
@@ -68,15 +70,17 @@ class Bottleneck(_Block):
     expansion = 4
 
     def __init__(self, place: Place, modules: Modules) -> None:
+        bias = modules.use_bias
         inner = Place(place.stage, place.index, place.inputs, modules.inner(place.inner), place.stride)
         super().__init__(
             place,
+            modules,
             [
                 modules.before(inner),
-                ConvNorm(inner.inner, 1, name="conv1"),
+                ConvNorm(inner.inner, 1, use_bias=bias, name="conv1"),
                 modules.middle(inner),
-                modules.conv(inner) or ConvNorm(inner.inner, 3, inner.stride, name="conv2"),
-                ConvNorm(self.expansion * place.inner, 1, relu=None, name="conv3"),
+                modules.conv(inner) or ConvNorm(inner.inner, 3, inner.stride, use_bias=bias, name="conv2"),
+                ConvNorm(self.expansion * place.inner, 1, relu=None, use_bias=bias, name="conv3"),
             ],
         )
 
@@ -87,14 +91,20 @@ class Basic(_Block):
     expansion = 1
 
     def __init__(self, place: Place, modules: Modules) -> None:
+        bias = modules.use_bias
         own = modules.conv(Place(place.stage, place.index, place.inputs, place.inner, 1))
         super().__init__(
             place,
+            modules,
             [
                 modules.before(place),
-                ConvNorm(place.inner, 3, place.stride, name="conv1"),
+                ConvNorm(place.inner, 3, place.stride, use_bias=bias, name="conv1"),
                 modules.middle(place),
-                ConvNorm(place.inner, 3, relu=None, name="conv2") if own is None else own,
+                ConvNorm(place.inner, 3, relu=None, use_bias=bias, name="conv2") if own is None else own,
                 None if own is None else norm(name="norm2"),
             ],
         )
+
+
+BLOCK: dict[int, type[Bottleneck | Basic]] = {18: Basic, 50: Bottleneck}
+"""By depth, what its stages are made of."""

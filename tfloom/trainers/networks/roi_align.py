@@ -11,7 +11,7 @@ SAMPLES = 2
 
 
 def roi_align(maps: Any, boxes: Any, size: int = 7) -> Any:
-    """float32 [N, h, w, C], boxes [N, R, 4] -> float32 [N, R, size, size, C].
+    """Maps [N, h, w, C], boxes float32 [N, R, 4] -> float32 [N, R, size, size, C].
 
     boxes: top, left, bottom and right in 0 to 1, the edges of the picture; a place of a map is a square, whose value is
     that of its middle, and holds on from there to the picture's edge.
@@ -19,7 +19,7 @@ def roi_align(maps: Any, boxes: Any, size: int = 7) -> Any:
     count, regions = tf.shape(boxes)[0], boxes.shape[1]
     height, width, channels = maps.shape[1:]
     # The op takes corners as the middles of the outer places, and knows nothing outside of them: an edge is put around.
-    padded = tf.pad(maps, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    padded = tf.pad(tf.cast(maps, tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     sides = tf.constant([height, width], tf.float32)
     first, last = boxes[..., :2] * sides, boxes[..., 2:] * sides
     steps = (last - first) / (size * SAMPLES)
