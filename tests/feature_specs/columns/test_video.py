@@ -276,6 +276,10 @@ def test_the_frames_of_a_moment_are_seen_together():
     column = video(frames=6, consecutive=3, scale="none")
     rows = padded([LONG[:12], LONG[:3]])
     assert places(encoded(column, rows).values).tolist() == [[3, 4, 5, 9, 10, 11], [0, 1, 2, 0, 1, 2]]
+    pixels = tf.stack([tf.stack(clips.decoded(LONG[:12]))])
+    np.testing.assert_array_equal(
+        column.served_forms()["clip_uint8"].read(pixels)[0, 0], encoded(column, rows).values[0]
+    )
     seen = [places(column.augment(rows, tf.constant([[i, 0], [i, 1]])))[0].tolist() for i in range(20)]
     assert {tuple(one) for one in seen} == {(a, a + 1, a + 2, b, b + 1, b + 2) for a in (0, 3) for b in (6, 9)}
 
