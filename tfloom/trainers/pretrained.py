@@ -159,7 +159,7 @@ def _mismatch(path: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) ->
     told = [f"lacks {_some(lacks)}"] * bool(lacks) + [f"has no place here for {_some(surplus)}"] * bool(surplus)
     return SpecError(
         f"backbone.weights: {path} is of another network: it {' and '.join(told)}",
-        expected=f"the {len(wanted)} tensors of this ResNet or MobileNetV2, as torchvision, timm or TSM call them",
+        expected=f"the {len(wanted)} tensors of this network, by the names of torchvision, timm or TSM",
         received=f"{len(found)} tensors, {len(wanted.keys() & found.keys())} of them these: {_some(sorted(found))}",
     )
 
