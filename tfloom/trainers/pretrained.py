@@ -86,12 +86,16 @@ def read(path: str, layer: keras.Layer, own: Names | None = None) -> None:
     last = {name for name in found.keys() | wanted.keys() if name.startswith(f"{CLASSIFIER}.")}
     left_out = any(_shape(found, name) != _shape(wanted, name)[::-1] for name in last)
     if left_out:
-        found, wanted = ({name: one for name, one in all_.items() if name not in last} for all_ in (found, wanted))
+        found = {name: one for name, one in found.items() if name not in last}
+        wanted = {name: of for name, of in wanted.items() if name not in last}
+    # A convolution's bias, which a network has before its normalization and the file not, starts as 0, as it was made.
+    wanted = {name: of for name, of in wanted.items() if name in found or not of[0].path.endswith("/conv/bias")}
     if wanted.keys() != found.keys():
         raise _mismatch(path, wanted, found)
-    for name, variable in wanted.items():
-        variable.assign(_fitted(found[name], tuple(variable.shape), f"{path}: {name}"))
-    given = {id(variable) for variable in wanted.values()}
+    for name, variables in wanted.items():
+        for variable in variables:
+            variable.assign(_fitted(found[name], tuple(variable.shape), f"{path}: {name}"))
+    given = {id(variable) for variables in wanted.values() for variable in variables}
     kept = [one.path for one in layer.variables if id(one) not in given and "seed_generator" not in one.path]
     if kept:
         _log.warning("backbone.weights: %s has nothing that fits %s, which starts anew", path, _some(kept))
@@ -118,19 +122,22 @@ def _plain(name: str) -> str:
     return re.sub(r"^(new_fc|classifier|classifier\.1)\.(?=weight|bias)", f"{CLASSIFIER}.", name)
 
 
-def _named(layer: keras.Layer, names: Names) -> dict[str, keras.Variable]:
-    """The variables that a state dict has, by what they are called there."""
-    result = {}
+def _named(layer: keras.Layer, names: Names) -> dict[str, list[keras.Variable]]:
+    """The variables that a state dict has, by what they are called there; copies of a layer are called the same."""
+    result: dict[str, list[keras.Variable]] = {}
     for variable in layer.variables:
         place, _, kind = variable.path.rpartition("/")
         for pattern, name in names.items():
             if kind in VARIABLES and (match := re.search(f"(?:^|/){pattern}$", place)):
-                result[f"{match.expand(name)}.{VARIABLES[kind]}"] = variable
+                result.setdefault(f"{match.expand(name)}.{VARIABLES[kind]}", []).append(variable)
     return result
 
 
 def _shape(tensors: Mapping[str, Any], name: str) -> tuple[int, ...]:
-    return tuple(tensors[name].shape) if name in tensors else (-1,)
+    if name not in tensors:
+        return (-1,)
+    one = tensors[name]
+    return tuple((one[0] if isinstance(one, list) else one).shape)
 
 
 def _fitted(tensor: np.ndarray, shape: tuple[int, ...], place: str) -> np.ndarray:

@@ -1,9 +1,13 @@
 """`eco_lite`, beside the model of its authors."""
 
 import numpy as np
+import tensorflow as tf
+from safetensors.numpy import save_file
 
-from tests.trainers.backbones.transplanted import logits
-from tests.trainers.backbones.video_contract import VideoContract
+from tests.trainers.backbones.transplanted import drawn, logits, named, there, transplant
+from tests.trainers.backbones.video_contract import VideoContract, layer, some_clips
+from tfloom.feature_specs.features import Clip
+from tfloom.trainers.train_spec import TrainSpec
 
 
 class TestEcoLite(VideoContract):
@@ -29,3 +33,14 @@ def test_logits_are_those_of_the_reference():
     ]
     told = logits({"name": "eco_lite"}, NAMES, frames=8, gain=2.2)
     np.testing.assert_allclose(told, expected, rtol=0, atol=1e-4)
+
+
+def test_weights_by_the_names_of_the_reference(tmp_path):
+    fields = {"name": "eco_lite", "width": 0.125, "dropout": 0.0}
+    made, clips = layer(fields, 5), {"clip": (Clip(tf.constant(some_clips())),)}
+    transplant(made, NAMES)
+    state = {name: drawn(name, there(tuple(one.shape))) for name, one in named(made, NAMES).items()}
+    save_file(state, tmp_path / "eco.safetensors")
+    started = layer(fields, 5)
+    TrainSpec(backbone=fields | {"weights": str(tmp_path / "eco.safetensors")}).backbone.read_saved(started)
+    np.testing.assert_array_equal(started.call(clips), made.call(clips))

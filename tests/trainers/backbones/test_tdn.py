@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from safetensors.numpy import save_file
 
 from tests.trainers.backbones.by_hand import conv, filled, motion, norm, over_time, relu, sigmoid, windows
 from tests.trainers.backbones.transplanted import RESNET, logits
-from tests.trainers.backbones.video_contract import VideoContract
+from tests.trainers.backbones.video_contract import VideoContract, layer
+from tests.trainers.drawn_weights import drawn, resnet
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.trainers.backbones.tdn import LongTerm, ShortTerm, Tdn, resized
+from tfloom.trainers.train_spec import TrainSpec
 
 # The reference keeps a convolution of 64 x (7 x 7 x 3 + 1) from which it started another one; nothing reads it.
 UNREAD = 9_472
@@ -24,8 +27,8 @@ class TestTdn(VideoContract):
 
 # From our names to those of ops/tdn_net.py and ops/base_module.py of MCG-NJU/TDN.
 NAMES = (
-    (r"^over_frames/resnet50/short_term/stem/conv/", "conv1_5.0."),
-    (r"^over_frames/resnet50/short_term/stem/norm/", "conv1_5.1."),
+    (r"^over_frames/resnet50/short_term/differences/conv/", "conv1_5.0."),
+    (r"^over_frames/resnet50/short_term/differences/norm/", "conv1_5.1."),
     (r"^over_frames/resnet50/short_term/layer1_", "resnext_layer1.layer1_"),
     (r"long_term/squeeze/conv/", "mse.conv1."),
     (r"long_term/squeeze/norm/", "mse.bn1."),
@@ -61,21 +64,21 @@ def test_the_share_of_a_frame_beside_its_differences(segments, share):
 def test_long_term_differences():
     """L-TDM, section 3.3 of the paper, and the shift after it."""
     x = np.random.default_rng(0).normal(size=[6, 4, 6, 32])
-    layer = filled(lambda: LongTerm(3, 32), x.shape)
-    told = layer(tf.constant(x))
+    made = filled(lambda: LongTerm(3, 32), x.shape)
+    told = made(tf.constant(x))
 
-    here = normed(x, layer.squeeze)
-    forward = motion(here, layer.filter, 3)
-    backward = motion(here[::-1], layer.filter, 3)[::-1]  # what the next one is to a clip that is played backwards
+    here = normed(x, made.squeeze)
+    forward = motion(here, made.filter, 3)
+    backward = motion(here[::-1], made.filter, 3)[::-1]  # what the next one is to a clip that is played backwards
 
     def mask(change, fine):
-        coarse = normed(change.reshape(6, 2, 2, 3, 2, 2).mean(axis=(2, 4)), layer.coarse)
+        coarse = normed(change.reshape(6, 2, 2, 3, 2, 2).mean(axis=(2, 4)), made.coarse)
         seen = (change + coarse.repeat(2, axis=1).repeat(2, axis=2) + fine) / 3
-        return sigmoid(normed(seen, layer.expand)) - 0.5
+        return sigmoid(normed(seen, made.expand)) - 0.5
 
-    fine = normed(forward, layer.fine)
-    excited = x + x * (mask(forward, fine) + mask(backward, normed(fine, layer.fine))) / 2
-    expected = over_time(excited, layer.shift.kernel.numpy(), 3)
+    fine = normed(forward, made.fine)
+    excited = x + x * (mask(forward, fine) + mask(backward, normed(fine, made.fine))) / 2
+    expected = over_time(excited, made.shift.kernel.numpy(), 3)
     np.testing.assert_allclose(told, expected, rtol=1e-10, atol=1e-10)
 
 
@@ -87,14 +90,39 @@ def normed(x, layer):
 def test_short_term_differences():
     """S-TDM: the convolution sees the four differences in their order, each red, green and blue, at half their size."""
     x = np.random.default_rng(0).normal(size=[2, 5, 16, 16, 3])
-    layer = filled(lambda: ShortTerm(8, []), x.shape)
-    early, late = layer(tf.constant(x))
+    made = filled(lambda: ShortTerm(8, []), x.shape)
+    early, late = made(tf.constant(x))
     changes = np.concatenate([x[:, i + 1] - x[:, i] for i in range(4)], axis=-1)
     halved = changes.reshape(2, 8, 2, 8, 2, 12).mean(axis=(2, 4))
-    seen = relu(norm(conv(halved, layer.stem.conv, stride=2), layer.stem.norm))
+    seen = relu(norm(conv(halved, made.conv.conv, stride=2), made.conv.norm))
     expected = windows(seen, 3, 2).max(axis=(-1, -2))
     np.testing.assert_allclose(early, expected, rtol=1e-10, atol=1e-10)
     np.testing.assert_array_equal(late, early)  # without a stage of its own
+
+
+def test_it_starts_from_the_weights_of_a_resnet(tmp_path):
+    """As the reference: differences by the first convolution's mean over colours and by a copy of the first stage."""
+    tensors = drawn(resnet(18, 5, width=8))
+    save_file(tensors, tmp_path / "resnet18.safetensors")
+    fields = {"name": "tdn", "network": "resnet18", "width": 0.125}
+    made = layer(fields, 5, frames=10)
+    before = {one.path.removeprefix("over_frames/resnet18/"): one.numpy() for one in made.variables}
+    TrainSpec(backbone=fields | {"weights": str(tmp_path / "resnet18.safetensors")}).backbone.read_saved(made)
+    after = {one.path.removeprefix("over_frames/resnet18/"): one.numpy() for one in made.variables}
+
+    first = np.moveaxis(tensors["conv1.weight"], (0, 1), (-1, -2))
+    np.testing.assert_array_equal(after["stem/conv/kernel"], first)
+    expected = np.repeat(first.mean(axis=2, keepdims=True), 12, axis=2)
+    np.testing.assert_array_equal(after["short_term/differences/conv/kernel"], expected)
+    np.testing.assert_array_equal(after["layer1_1/conv2/norm/moving_mean"], tensors["layer1.1.bn2.running_mean"])
+    copied = {name: one for name, one in after.items() if name.startswith("short_term/layer1")}
+    assert len(copied) == 24
+    for name, one in copied.items():
+        np.testing.assert_array_equal(one, after[name.removeprefix("short_term/")], err_msg=name)
+    started_anew = {name for name, one in after.items() if np.array_equal(one, before[name])}
+    told = ("conv/bias", "short_term/differences/norm", "long_term", "seed_generator")
+    assert all(any(part in name for part in told) for name in started_anew)
+    assert not any(one.any() for name, one in after.items() if name.endswith("conv/bias"))
 
 
 @pytest.mark.parametrize(("low", "high"), [(3, 7), (2, 4), (1, 1), (5, 11)])

@@ -59,24 +59,38 @@ def clips(frames: int, size: int) -> np.ndarray:
 
 def transplant(made: keras.Layer, names: Names, gain: float = 1.2) -> None:
     """Fill its variables with what is drawn for their names in the reference."""
+    for name, variable in named(made, names).items():
+        variable.assign(as_ours(drawn(name, there(tuple(variable.shape)), gain), tuple(variable.shape)))
+
+
+def named(made: keras.Layer, names: Names) -> dict[str, Any]:
+    """Its variables by their names in the reference."""
+    result = {}
     for variable in made.variables:
         if "seed_generator" not in variable.path:
             name = variable.path
             for pattern, written in (*names, *_LAST):
                 name = re.sub(pattern, written, name)
-            variable.assign(drawn_as_ours(name, tuple(variable.shape), gain))
+            result[name] = variable
+    return result
 
 
-def drawn_as_ours(name: str, shape: tuple[int, ...], gain: float) -> Any:
-    """The same in our layout: the outputs last, and before them the inputs; of channels by themselves only these."""
+def there(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape of ours in PyTorch: outputs and inputs first; of channels by themselves only these, then 1."""
     match shape:
-        case (_,):
-            return drawn(name, shape, gain)
         case (*size, channels, 1) if len(size) == 2:
-            return np.transpose(drawn(name, (channels, 1, *size), gain), (2, 3, 0, 1))
+            return (channels, 1, *size)
         case (*size, inputs, outputs):
-            told = drawn(name, (outputs, inputs, *size), gain)
-            return np.transpose(told, (*range(2, len(shape)), 1, 0))
+            return (outputs, inputs, *size)
+    return shape
+
+
+def as_ours(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A value of that shape in PyTorch."""
+    if value.ndim < 2:
+        return value
+    moved: np.ndarray = np.moveaxis(value, (0, 1), (-1, -2))
+    return moved if moved.shape == shape else moved.swapaxes(-1, -2)
 
 
 def logits(fields: dict[str, Any], names: Names, frames: int = 4, size: int = 64, gain: float = 1.2) -> Any:

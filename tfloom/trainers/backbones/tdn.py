@@ -22,6 +22,7 @@ class Tdn(VideoBackbone):
     """
 
     frames_in_step: ClassVar[int] = 5
+    names_of_modules = {"short_term/differences/conv": "conv1"}  # and its stage starts as the network's first
 
     name: Literal["tdn"] = "tdn"
     network: Literal["resnet50", "resnet18"] = "resnet50"
@@ -72,11 +73,11 @@ class ShortTerm(Composite):
 
     def __init__(self, width: int, stage: list[keras.Layer]) -> None:
         super().__init__(name="short_term")
-        self.stem, self.stage = ConvNorm(width, 7, 2, name="stem"), stage
+        self.conv, self.stage = ConvNorm(width, 7, 2, name="differences"), stage
 
     def call(self, segments: Any, training: bool = False) -> Any:
         changes = tf.concat(tf.unstack(segments[:, 1:] - segments[:, :-1], axis=1), axis=-1)
-        x = self.stem(tf.nn.avg_pool2d(changes, 2, 2, "VALID"), training=training)
+        x = self.conv(tf.nn.avg_pool2d(changes, 2, 2, "VALID"), training=training)
         early = x = tf.nn.max_pool2d(x, 3, 2, around(3))
         for block in self.stage:
             x = block(x, training=training)
