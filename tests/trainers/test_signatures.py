@@ -70,6 +70,7 @@ def predicted(export, rows):
     return loaded.signatures["serving_default"](clip=tf.constant(padded), clip_length=tf.constant(lengths, tf.int64))
 
 
+@pytest.mark.slow
 def test_what_the_card_says(export):
     told = export.model_card["signatures"]
     assert told.keys() == {
@@ -86,6 +87,7 @@ def test_what_the_card_says(export):
     assert all(one == told["serving_default"]["outputs"] for one in outputs.values())
 
 
+@pytest.mark.slow
 def test_golden_rows_and_warm_up_requests(export):
     golden = {path.stem for path in (export.path / "golden").iterdir()}
     assert golden == export.model_card["signatures"].keys()
@@ -98,6 +100,7 @@ def test_golden_rows_and_warm_up_requests(export):
     assert tf.make_ndarray(warm["frames_uint8"].inputs["frames_uint8"]).shape == (1, FRAMES, SIZE, SIZE, 3)
 
 
+@pytest.mark.slow
 def test_every_form_of_a_clip_gives_what_its_raw_row_gives(export):
     """Of a clip of eight frames four are seen, each second one; a client may cut, decode and resize itself."""
     (row,) = [one for one in clips() if len(one) == 8][:1]
@@ -113,6 +116,7 @@ def test_every_form_of_a_clip_gives_what_its_raw_row_gives(export):
         np.testing.assert_allclose(told, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_online_the_frames_one_by_one_are_the_clip(export):
     """The mean of their logits, with what a shift hands from one frame to the next going in and out."""
     frames = np.random.default_rng(2).integers(256, size=(2, FRAMES, SIZE, SIZE, 3)).astype(np.uint8)
@@ -132,6 +136,7 @@ def test_online_the_frames_one_by_one_are_the_clip(export):
     assert np.abs(alone - logits[-1]).max() > 1e-4  # it does remember
 
 
+@pytest.mark.slow
 def test_a_server_takes_them(export):
     rng = np.random.default_rng(5)
     frames = rng.integers(256, size=(2, FRAMES, SIZE, SIZE, 3)).astype(np.uint8)
@@ -161,6 +166,7 @@ def posted(url, body):
         return json.load(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signature", "value"), [
     ("frames_uint8", np.zeros([1, 2 * FRAMES, SIZE, SIZE, 3], np.uint8)),
     ("frames_jpeg", np.array([[jpeg(np.zeros([4, 4, 3], np.uint8))] * (2 * FRAMES)], object)),
