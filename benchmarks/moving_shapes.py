@@ -24,7 +24,7 @@ CHANGES: dict[str, dict[str, str]] = {
     "trn": {"epochs": "24"},
     "stm": {},
     "tea": {"backbone.network": "res2net50"},
-    "tam": {"epochs": "24"},
+    "tam": {"epochs": "15", "learning_rate": "0.01"},
     "action": {},
     "tdn": {},
 }
