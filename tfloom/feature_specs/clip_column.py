@@ -12,11 +12,11 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from tfloom.feature_specs.augmentation import Augmentation
-from tfloom.feature_specs.column import Augmented, Batch, Column, Transformed, Values
+from tfloom.feature_specs.column import Augmented, Batch, Column, ServedForm, Transformed, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Clip
 from tfloom.feature_specs.inputs import Dtype
-from tfloom.feature_specs.pictures import Scale, fitted, reason, scaled
+from tfloom.feature_specs.pictures import Scale, fitted, reason, scaled, thinned
 
 Size = Annotated[int, Field(ge=1, le=8192)]
 
@@ -206,12 +206,33 @@ class ClipColumn(Column):
     def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Clip:
         import tensorflow as tf
 
-        value, views = batch.value(self.name), 1
+        value = batch.value(self.name)
         if value.dtype == "string":  # in training it is augmented already
-            views = self.test_clips * self.test_crops
-            clips = tf.TensorSpec([views, *self.augmented.shape], tf.uint8)
-            value = tf.reshape(tf.map_fn(self._views, value, fn_output_signature=clips), [-1, *self.augmented.shape])
-        return Clip(scaled(tf.cast(value, tf.float32), self.scale), views)
+            value = self._seen(value)
+        views = value.shape[1] if value.shape.rank == 6 else 1
+        pixels = tf.reshape(value, [-1, *self.augmented.shape])
+        return Clip(scaled(tf.cast(pixels, tf.float32), self.scale), views)
+
+    def served_forms(self) -> dict[str, ServedForm]:
+        """`frames_uint8`, sampled and of the model's size, and `frames_jpeg`, sampled; `clip_uint8`, any clip."""
+        import tensorflow as tf
+
+        def every(value: Any) -> Any:
+            return self._clip(self._moments(value[0]))
+
+        def middle(value: Any) -> Any:
+            moments = self._moments(value[0])
+            return tf.reshape(tf.gather(moments, self._at(tf.shape(moments)[0], 0.5)), [1, -1])
+
+        return {
+            "frames_uint8": ServedForm(
+                "uint8", self.augmented.shape, tf.identity, lambda value: self._seen(value)[:, 0]
+            ),
+            "clip_uint8": ServedForm(
+                "uint8", (None, None, None, self.channels), self._seen, lambda value: thinned(every(value)[None])
+            ),
+            "frames_jpeg": ServedForm("string", (self.frames * self.pictures_a_moment,), tf.identity, middle),
+        }
 
     def _trained_on(self, pictures: Any, seed: Any) -> Any:
         """A row as a model is trained on it: string [N], int32 [2] -> uint8 [T, height, width, C]."""
@@ -219,17 +240,27 @@ class ClipColumn(Column):
 
         changes = self.augmentation or Augmentation()
         when = tf.random.stateless_uniform([self._draws], tf.random.fold_in(seed, _WHEN))
-        clip = self._clip(self._sampled(pictures, when))
+        moments = self._moments(pictures)
+        clip = self._clip(tf.gather(moments, self._at(tf.shape(moments)[0], when)))
         x = _rounded(changes.apply(clip, self.height, self.width, self.short_side, seed))
         return self.mirrored(x, changes.flips(seed))
 
-    def _views(self, pictures: Any) -> Any:
-        """A row as it is evaluated: string [N] -> uint8 [views, T, height, width, C], crops of a sample together."""
+    def _seen(self, clips: Any) -> Any:
+        """Rows as they are evaluated: string [B, N], or uint8 [B, N, H, W, C] -> uint8 [B, views, *augmented.shape]."""
         import tensorflow as tf
 
+        views = tf.TensorSpec([self.test_clips * self.test_crops, *self.augmented.shape], tf.uint8)
+        return tf.map_fn(self._views, clips, fn_output_signature=views)
+
+    def _views(self, row: Any) -> Any:
+        """[views, T, height, width, C] of a row, crops of a sample together."""
+        import tensorflow as tf
+
+        moments = self._moments(row) if row.dtype == "string" else row
         views = []
         for i in range(self.test_clips):
-            clip = self._clip(self._sampled(pictures, [(i + 0.5) / self.test_clips] * self._draws))
+            clip = tf.gather(moments, self._at(tf.shape(moments)[0], (i + 0.5) / self.test_clips))
+            clip = self._clip(clip) if row.dtype == "string" else clip
             for where in (0.5,) if self.test_crops == 1 else (0.0, 0.5, 1.0):
                 views.append(_rounded(fitted(clip, self.height, self.width, self.short_side, where)))
         return tf.stack(views)
@@ -243,25 +274,30 @@ class ClipColumn(Column):
         """How many numbers say which moments are seen."""
         return self.frames if self.sampling == "segments" else 1
 
-    def _sampled(self, pictures: Any, when: Any) -> Any:
-        """The pictures of the moments that are seen: string [N], draws from 0 to 1 -> string [T, pictures_a_moment].
+    def _moments(self, pictures: Any) -> Any:
+        """The pictures of each moment that is kept: string [N], padded -> string [moments, pictures_a_moment]."""
+        import tensorflow as tf
+
+        return tf.reshape(tf.boolean_mask(pictures, pictures != ""), [-1, self.pictures_a_moment])
+
+    def _at(self, count: Any, when: Any) -> Any:
+        """Which of so many moments are seen, int32 [T]; when: draws from 0 to 1, or one for all.
 
         segments: Wang et al. 2016, "Temporal Segment Networks", arXiv:1608.00859, section 3.1. dense: Carreira and
         Zisserman 2017, "Quo Vadis, Action Recognition?", arXiv:1705.07750.
         """
         import tensorflow as tf
 
-        there = tf.reshape(tf.boolean_mask(pictures, pictures != ""), [-1, self.pictures_a_moment])
-        count, step = tf.shape(there)[0], tf.range(self.frames)
+        step = tf.range(self.frames)
         if self.sampling == "segments":
             at = (tf.cast(step, tf.float32) + when) * tf.cast(count, tf.float32) / self.frames
-            return tf.gather(there, tf.minimum(tf.cast(at, tf.int32), count - 1))
+            return tf.minimum(tf.cast(at, tf.int32), count - 1)
         starts = tf.maximum(count - self.frames + 1, 1)
         first = tf.minimum(tf.cast(when * tf.cast(starts, tf.float32), tf.int32), starts - 1)
-        return tf.gather(there, (first + step) % count)
+        return (first + step) % count
 
     def _clip(self, pictures: Any) -> Any:
-        """string [T, pictures_a_moment] -> uint8 [T, H, W, C], the pictures of a moment side by side as channels."""
+        """string [moments, pictures_a_moment] -> uint8 [moments, H, W, C], those of one side by side as channels."""
         import tensorflow as tf
 
         each = self.pictures_a_moment
@@ -270,7 +306,7 @@ class ClipColumn(Column):
         if each == 1:
             return pixels
         height, width = tf.unstack(tf.shape(pixels)[1:3])
-        return tf.transpose(tf.reshape(pixels, [self.frames, each, height, width]), [0, 2, 3, 1])
+        return tf.transpose(tf.reshape(pixels, [-1, each, height, width]), [0, 2, 3, 1])
 
 
 def _decoded(picture: Any, channels: int) -> Any:

@@ -54,6 +54,20 @@ class Augmented:
 
 
 @dataclass(frozen=True)
+class ServedForm:
+    """A form in which a client may send a column's value, beside the raw row, to a model that reads that column alone.
+
+    dtype, shape: of a row, None where a size is open. read: values [B, *shape] -> what `encode` is given of them.
+    golden: a materialised value [1, ...] -> one of these, [1, *shape].
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...]
+    read: Callable[[Any], Any]
+    golden: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
 class Variable:
     """A variable of the model that `encode` reads.
 
@@ -312,6 +326,10 @@ class Column(BaseModel):
     def encode(self, batch: Batch, variables: Mapping[str, Any], num_buckets: Mapping[str, int]) -> Feature:
         """What it reads of a batch -> a typed feature."""
         raise NotImplementedError  # a kind says it
+
+    def served_forms(self) -> dict[str, ServedForm]:
+        """By the name of the signature that takes it, such as frames_uint8."""
+        return {}
 
     # -- the same in tf.feature_column ----------------------------------------------------------------------------
 

@@ -70,6 +70,12 @@ def fitted(pixels: Any, height: int, width: int, short_side: int | None = None, 
     return tf.ensure_shape(x, [*pixels.shape[:-3], height, width, pixels.shape[-1]])
 
 
+def thinned(pixels: Any) -> Any:
+    """Every n-th row and column of pixels [..., H, W, C], so that 32 to 64 are left: few enough to write down."""
+    every = max(1, min(pixels.shape[-3:-1]) // 32)
+    return pixels[..., ::every, ::every, :]
+
+
 def scaled(x: Any, scale: Scale) -> Any:
     """Pixels [..., C], float32 of 0 to 255, as the model sees them."""
     if scale == "imagenet":

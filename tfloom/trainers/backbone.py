@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import keras
@@ -12,6 +12,7 @@ from tfloom.feature_specs import features
 from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.trainers.signature import Signature
 
 Features = Mapping[str, tuple[features.Feature, ...]]
 """What a backbone's layer is called with: for each of its parts the features, in the order of the columns."""
@@ -58,6 +59,13 @@ class Backbone(BaseModel):
         """The group of the part's name where there is one, else every column of every group."""
         groups = spec.model_groups
         return groups.get(part) or tuple(dict.fromkeys(c for columns in groups.values() for c in columns))
+
+    def signatures(self, spec: FeatureSpec, layer: Any, predictions: Callable[[Any], Any]) -> Mapping[str, Signature]:
+        """What an export can be asked because it is this backbone's.
+
+        layer: what `layer` made, trained. predictions: the head's, of outputs [B, units].
+        """
+        return {}
 
     def layer(self, parts: Mapping[str, tuple[Column, ...]], num_buckets: Mapping[str, int], units: int) -> keras.Layer:
         """The layer: call(features: Features, training) -> float32 [B, units]."""

@@ -19,7 +19,11 @@ from tfloom.feature_specs.directories import ORIGIN, ModelDirectory, TransformOu
 from tfloom.feature_specs.errors import ArtefactError, SpecError, nearest
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.trainers import inputs, predictor
+from tfloom.trainers.head import Head, TrainedNetwork
+from tfloom.trainers.model_directory import train_spec_of
+from tfloom.trainers.network import Network
 from tfloom.trainers.servable import Servable
+from tfloom.trainers.signature import Signature, of_columns
 from tfloom.trainers.train import load
 
 GOLDEN_ROWS, GOLDEN_BYTES = 32, 1 << 20
@@ -30,15 +34,27 @@ def export_model(model: ModelDirectory, version: Path, card: Mapping[str, Any]) 
     """Write the SavedModel of a trained model. Raises ArtefactError where its transform output is gone or another."""
     output = model.transformed
     network, head = load(model)
+
+    def predict(columns: Mapping[str, Any]) -> Mapping[str, Any]:
+        return head.predictions(network(columns, training=False))
+
     servable = Servable(
         output,
-        predict=lambda columns: head.predictions(network(columns, training=False)),
+        predict,
         variables=network.tf_variables,
         classify=head.classify if head.classifies else None,
         regress=head.regress if head.regresses else None,
+        others=of_columns(model.spec, predict) | _of_backbone(model, network, head),
     )
     write(servable, output, version, {"task": head.name, **card})
     shutil.copy(model.path / "train_spec.json", version)
+
+
+def _of_backbone(model: ModelDirectory, network: TrainedNetwork, head: Head) -> dict[str, Signature]:
+    if not isinstance(network, Network):  # an Estimator's
+        return {}
+    backbone = train_spec_of(model).backbone_for(model.spec)
+    return dict(backbone.signatures(model.spec, network.backbone, head.predictions))
 
 
 def export_keras(model: keras.Model, output: TransformOutput, version: Path, card: Mapping[str, Any]) -> None:
@@ -134,16 +150,30 @@ def _golden(
             outputs[name] = make(predictions)
     examples = parsed_rows.examples(parsed, spec.input_names)
     result = {}
+    row = {name: value[:1] for name, value in materialised.items()}
+    others = {name: _other(one, row) for name, one in servable._others.items()}
     for name, function in signatures.items():
+        if name in others:
+            result[name] = others[name]
+            continue
         ranks = {key: tensor.shape.rank for key, tensor in _inputs(function).items()}
         given = parsed_rows.named(parsed, ranks) if name == "serving_default" else dict.fromkeys(ranks, examples)
-        result[name] = {
-            "inputs": {key: tensor_json.encode(value, binary=True) for key, value in given.items()},
-            "outputs": {
-                key: tensor_json.encode(np.asarray(value), binary=True) for key, value in outputs[name].items()
-            },
-        }
+        result[name] = _written(given, outputs[name])
     return result
+
+
+def _other(signature: Signature, row: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Its golden inputs, of a materialised row, and what is made of them here."""
+    given = {name: np.asarray(value) for name, value in signature.golden(row).items()}
+    return _written(given, predictor.traced(signature.call, signature.inputs)(given))
+
+
+def _written(given: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"inputs": given, "outputs": outputs}
+    return {
+        part: {key: tensor_json.encode(np.asarray(value), binary=True) for key, value in tensors.items()}
+        for part, tensors in told.items()
+    }
 
 
 def _inputs(function: Any) -> Mapping[str, tf.TensorSpec]:
@@ -175,7 +205,7 @@ def _write_warmup(version: Path, golden: Mapping[str, Any], signatures: Mapping[
     folder = version / "assets.extra"
     folder.mkdir()
     with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
-        for name in ("serving_default", "serving_examples"):
+        for name in (one for one in golden if one not in ("transform", "classify", "regress")):
             request = predict_pb2.PredictRequest()
             request.model_spec.signature_name = name
             for key, tensor in _inputs(signatures[name]).items():

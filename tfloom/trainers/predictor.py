@@ -13,7 +13,8 @@ import tensorflow as tf
 from tfloom.feature_specs.directories import ExportDirectory, ModelDirectory
 from tfloom.feature_specs.errors import ArtefactError
 from tfloom.trainers import inputs
-from tfloom.trainers.servable import Predict, apart
+from tfloom.trainers.servable import apart
+from tfloom.trainers.signature import Predict
 from tfloom.trainers.train import load
 
 Predictor = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]

@@ -84,8 +84,9 @@ def read(path: str, layer: keras.Layer, own: Names | None = None) -> None:
     known = [_named(layer, {**names, **(own or {})}) for names in NAMINGS]
     wanted = max(known, key=lambda names: len(names.keys() & found.keys()))
     last = {name for name in found.keys() | wanted.keys() if name.startswith(f"{CLASSIFIER}.")}
-    left_out = any(_shape(found, name) != _shape(wanted, name)[::-1] for name in last)
-    if left_out:
+    if not all(
+        name in found and name in wanted and found[name].shape[::-1] == tuple(wanted[name][0].shape) for name in last
+    ):
         found = {name: one for name, one in found.items() if name not in last}
         wanted = {name: of for name, of in wanted.items() if name not in last}
     # A convolution's bias, which a network has before its normalization and the file not, starts as 0, as it was made.
@@ -133,13 +134,6 @@ def _named(layer: keras.Layer, names: Names) -> dict[str, list[keras.Variable]]:
     return result
 
 
-def _shape(tensors: Mapping[str, Any], name: str) -> tuple[int, ...]:
-    if name not in tensors:
-        return (-1,)
-    one = tensors[name]
-    return tuple((one[0] if isinstance(one, list) else one).shape)
-
-
 def _fitted(tensor: np.ndarray, shape: tuple[int, ...], place: str) -> np.ndarray:
     """A tensor of a state dict as our variable of this shape has it: outputs last, and before them inputs.
 
@@ -166,7 +160,7 @@ def _mismatch(path: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) ->
     told = [f"lacks {_some(lacks)}"] * bool(lacks) + [f"has no place here for {_some(surplus)}"] * bool(surplus)
     return SpecError(
         f"backbone.weights: {path} is of another network: it {' and '.join(told)}",
-        expected=f"the {len(wanted)} tensors of this ResNet or MobileNetV2, as torchvision, timm or TSM call them",
+        expected=f"the {len(wanted)} tensors of this network, by the names of torchvision, timm or TSM",
         received=f"{len(found)} tensors, {len(wanted.keys() & found.keys())} of them these: {_some(sorted(found))}",
     )
 

@@ -14,9 +14,7 @@ from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.inputs import TENSORFLOW_DTYPES, Input, served_name, tensor_name
 from tfloom.feature_specs.spec import FeatureSpec
 from tfloom.trainers.inputs import dense, signature
-
-Predict = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Materialised columns of a batch, by name -> predictions, by name."""
+from tfloom.trainers.signature import Predict, Signature
 
 
 def apart(predict: Predict, read: Mapping[str, tf.TensorSpec]) -> Predict:
@@ -33,7 +31,7 @@ class Servable(tf.Module):
     """The transform graph and a model, with the signatures of an export.
 
     predict: traced into the graph. variables: of the model, tf.Variables, so that the SavedModel holds them.
-    classify, regress: from predictions to TF Serving's own outputs, or None.
+    classify, regress: from predictions to TF Serving's own outputs, or None. others: more signatures, by name.
     """
 
     def __init__(
@@ -43,10 +41,12 @@ class Servable(tf.Module):
         variables: Sequence[tf.Variable],
         classify: Predict | None = None,
         regress: Predict | None = None,
+        others: Mapping[str, Signature] | None = None,
     ) -> None:
         super().__init__(name="servable")
         self.spec = output.spec
         self._predict, self._classify, self._regress = predict, classify, regress
+        self._others = dict(others or {})
         self.model_variables = list(variables)
         self.transform_layer = tft.TFTransformOutput(str(output.path)).transform_features_layer()
 
@@ -84,12 +84,25 @@ class Servable(tf.Module):
         for name, make in (("classify", self._classify), ("regress", self._regress)):
             if make is not None:
                 functions[name] = (self._from_examples(make), [tf.TensorSpec([None], tf.string, name="inputs")])
+        for name, other in self._others.items():
+            functions[name] = (_positional(other), list(other.inputs.values()))
         return {
             name: tf.function(function).get_concrete_function(*given) for name, (function, given) in functions.items()
         }
 
     def _from_examples(self, make: Predict) -> Callable[[Any], Mapping[str, Any]]:
         return lambda inputs: make(self.predictions(self.parse(inputs)))
+
+
+def _positional(one: Signature) -> Callable[..., Mapping[str, Any]]:
+    call = apart(one.call, one.inputs)
+
+    def checked(*values: Any) -> Mapping[str, Any]:
+        # TensorFlow Serving compares no shapes: frames of two clips in one would be taken for two clips.
+        told = zip(one.inputs.items(), values, strict=True)
+        return call({name: tf.ensure_shape(value, spec.shape) for (name, spec), value in told})
+
+    return checked
 
 
 def has_length(spec: FeatureSpec, name: str) -> bool:

@@ -2,10 +2,14 @@
 
 import keras
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+import tfloom
 from tests.trainers.backbones.video_contract import VideoContract, layer, some_clips
+from tfloom.data.moving_shapes import write_moving_shapes
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Clip, Dense
 from tfloom.feature_specs.spec import FeatureSpec
@@ -193,3 +197,20 @@ def test_numbers_that_are_no_boxes_of_the_frames():
 def test_frames_that_move_against_their_boxes(change):
     with pytest.raises(SpecError, match=r"(?s)columns\.clip: its frames move.*kept_frames: 4, short_side: left out"):
         parts(CLIP | change, 4 * 3 * 4)
+
+
+@pytest.mark.slow
+def test_what_is_served_is_what_was_trained_boxes_and_all(tmp_path):
+    table = pq.read_table(write_moving_shapes(tmp_path, pairs=12, frames=4))
+    boxes = np.random.default_rng(0).uniform(0, 0.5, size=[24, 4, 3, 4])
+    boxes[..., 2:] += 0.4
+    pq.write_table(table.append_column("box", pa.array(boxes.reshape(24, 48).tolist())), tmp_path / "boxes.parquet")
+    columns = [CLIP | {"source": "frames", "content": "frames"}, {"name": "box", "kind": "numeric", "shape": [48]}]
+    labels = [{"name": "direction", "classes": ["left", "right", "up", "down"]}]
+    spec = {"columns": columns, "labels": labels, "groups": {"clip": ["clip"], "boxes": ["box"]}}
+    data = str(tmp_path / "boxes.parquet")
+    output = tfloom.preprocess(FeatureSpec.model_validate(spec), data, tmp_path / "transformed")
+    train_spec = {"backbone": {"name": "region_graph"} | VideoContract.small, "epochs": 1, "batch_size": 8}
+    tfloom.export(tfloom.train(output, tmp_path / "model", train_spec), tmp_path / "export")
+    verified = tfloom.verify(tmp_path / "export", data)
+    assert "predictions: 384 compared, 0 differ" in str(verified)

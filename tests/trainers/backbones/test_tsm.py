@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.trainers.backbones.video_contract import VideoContract
+from tests.trainers.backbones.video_contract import FRAMES, SIZE, VideoContract, traced
+from tfloom.feature_specs.columns.video import Video
+from tfloom.trainers.backbones.tsm import _online
 from tfloom.trainers.networks.layers import TemporalConv
 from tfloom.trainers.networks.temporal import difference, fold, shift, temporal_conv
 
@@ -17,6 +19,23 @@ class TestTsm(VideoContract):
 class TestOnline(VideoContract):
     fields = {"name": "tsm", "online": True}
     parameters, gmacs = 23_864_558, 32.70
+
+    def test_the_frames_one_by_one_are_the_clip(self, filled):
+        """The mean of their outputs, with what a frame hands on going in and out."""
+        column = Video(name="clip", frames=FRAMES, height=SIZE, width=SIZE, scale="none")
+        one = _online(column, filled.over_clips, lambda outputs: {"logits": outputs})
+        frames = np.random.default_rng(4).integers(-2, 3, size=[2, FRAMES, SIZE, SIZE, 3]) + 2
+        caches = {n: tf.zeros([2, *spec.shape[1:]]) for n, spec in one.inputs.items() if n.startswith("cache_")}
+        assert len(caches) == 8  # one for each block
+        call, outputs = tf.function(one.call), []
+        for t in range(FRAMES):
+            told = call({"frame_uint8": tf.constant(frames[:, t], tf.uint8)} | caches)
+            caches = {name: told[name] for name in caches}
+            outputs.append(told["logits"].numpy())
+        expected = traced(filled)(tf.constant(frames, tf.float32))
+        np.testing.assert_allclose(np.mean(outputs, axis=0), expected, rtol=1e-5, atol=1e-5)
+        first = call({"frame_uint8": tf.constant(frames[:, -1], tf.uint8)} | {n: 0 * v for n, v in caches.items()})
+        assert np.abs(first["logits"] - outputs[-1]).max() > 1e-3
 
 
 CLIPS = np.random.default_rng(0).normal(size=[2, 4, 3, 5, 16])

@@ -10,11 +10,11 @@ from pydantic import Field, model_validator
 
 from tfloom.feature_specs import storage
 from tfloom.feature_specs.augmentation import Augmentation
-from tfloom.feature_specs.column import Augmented, Batch, Column, Transformed, Values
+from tfloom.feature_specs.column import Augmented, Batch, Column, ServedForm, Transformed, Values
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Image as ImageFeature
 from tfloom.feature_specs.inputs import Dtype
-from tfloom.feature_specs.pictures import Scale, decoded, fitted, grey, reason, scaled
+from tfloom.feature_specs.pictures import Scale, decoded, fitted, grey, reason, scaled, thinned
 
 
 class Image(Column):
@@ -115,6 +115,17 @@ class Image(Column):
         if x.dtype == "string":  # in training it is augmented already
             x = self._each(lambda one: fitted(self._read(one), self.height, self.width, self.short_side), x)
         return ImageFeature(scaled(x, self.scale))
+
+    def served_forms(self) -> dict[str, ServedForm]:
+        import tensorflow as tf
+
+        def fit(pictures: Any) -> Any:
+            return self._each(lambda one: fitted(one, self.height, self.width, self.short_side), pictures)
+
+        def golden(value: Any) -> Any:
+            return thinned(tf.cast(self._read(value[0]), tf.uint8)[None])
+
+        return {"image_uint8": ServedForm("uint8", (None, None, self.channels), fit, golden)}
 
     def _each(self, row: Callable[[Any], Any], rows: Any) -> Any:
         import tensorflow as tf
