@@ -28,6 +28,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
+from tfloom.cli._console import tensorflow
 from tfloom.feature_specs import discovery, json_schema
 from tfloom.feature_specs.augmentation import Augmentation
 from tfloom.feature_specs.column import Column
@@ -36,7 +37,9 @@ from tfloom.feature_specs.labels import Label
 from tfloom.feature_specs.spec import KINDS, kind
 from tfloom.feature_specs.split import ByColumn, ByHash, ByTime
 from tfloom.feature_specs.weight import Weight
-from tfloom.trainers.train_spec import EarlyStopping, TrainSpec
+
+with tensorflow():
+    from tfloom.trainers.train_spec import EarlyStopping, TrainSpec
 
 DOCS = Path(__file__).parent
 MODELS = {

@@ -5,8 +5,13 @@ import re
 
 import pytest
 
-FIELDS = "backbone, batch_size, checkpoint_steps, early_stopping, epochs, head, label, learning_rate, optimizer, "
-FIELDS += "schedule, seed, trainer"
+from tfloom.feature_specs import discovery
+
+FIELDS = "backbone, batch_size, checkpoint_steps, clip_norm, early_stopping, epochs, head, label, learning_rate, "
+FIELDS += "learning_rate_batch, milestones, mixed_precision, momentum, optimizer, schedule, seed, trainer, "
+FIELDS += "warm_up_epochs, weight_decay"
+
+BACKBONES = ", ".join(discovery.names("tfloom.trainers.backbones"))
 
 
 def test_epochs_are_shown(way):
@@ -37,7 +42,7 @@ def test_set_goes_before_the_file(way):
         (["--set", "epochs=three"], "--set: epochs: is not right", "a valid integer", "'three'"),
         (["--set", "epochs=[1"], "--set epochs: is not a value", "a YAML value", "[1"),
         (["--set", "backbone=resnet"], "--set: backbone.name: there is no 'resnet'",
-         "one of: cnn, dnn, linear, wide_deep", "'resnet'"),
+         f"'resnet50_v1', or another of: {BACKBONES}", "'resnet'"),
         (["--set", "backbone.width=3"], "train spec: backbone.width: there is no 'width'",
          "one of: activation, batch_norm, dropout, hidden, name", "'width'"),
         (["--set", "label=poor"], "labels: there is no label 'poor'", "one of: rich", "rich"),

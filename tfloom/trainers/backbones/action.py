@@ -1,4 +1,4 @@
-"""`action`: ACTION-Net."""
+"""`action`: ACTION-Net, excited by space and time, by channels and by motion."""
 
 from __future__ import annotations
 
