@@ -6,16 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfloom.trainers.network import precision
+
 
 def filled(make: Callable[[], keras.Layer], shape: tuple[int, ...]) -> Any:
     """A layer in float64 for inputs of this shape, its weights and statistics drawn."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    try:
+    with precision("float64"):
         layer = make()
         layer(np.zeros(shape))
-    finally:
-        keras.config.set_dtype_policy(before)
     rng = np.random.default_rng(3)
     for variable in layer.variables:
         if "seed_generator" not in variable.path:

@@ -43,6 +43,16 @@ def spec_of(groups: Mapping[str, list[str]]) -> FeatureSpec:
     return FeatureSpec.model_validate({"columns": columns, "labels": LABELS, "groups": dict(groups)})
 
 
+def without_gradient(tape: tf.GradientTape, total: tf.Tensor, variables: list[Any]) -> list[str]:
+    """The paths of those that a total does not depend on."""
+    gradients = tape.gradient(total, [variable.value for variable in variables])
+    return [
+        variable.path
+        for variable, gradient in zip(variables, gradients, strict=True)
+        if gradient is None or not np.any(tf.convert_to_tensor(gradient))
+    ]
+
+
 class BackboneContract:
     """A backbone says what it reads and which variables it has.
 
@@ -87,14 +97,7 @@ class BackboneContract:
         network = self.filled()
         with tf.GradientTape() as tape:
             total = tf.reduce_sum(network(self.rows(), training=True) ** 2)
-        variables = network.trainable_variables
-        gradients = tape.gradient(total, [variable.value for variable in variables])
-        lacking = [
-            variable.path
-            for variable, gradient in zip(variables, gradients, strict=True)
-            if gradient is None or not np.any(tf.convert_to_tensor(gradient))
-        ]
-        assert lacking == []
+        assert without_gradient(tape, total, network.trainable_variables) == []
 
     def test_a_row_does_not_depend_on_its_batch(self):
         network, rows = self.filled(), self.rows()

@@ -5,7 +5,6 @@ block of C channels has theta, phi and g to C / 2, and out back, each with a bia
 them for 512 and 2,101,760 for 1,024 channels; the paper has two and three. mmaction2 calls that network 35.4 M.
 """
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -52,14 +51,6 @@ def test_outputs_of_pytorchvideo():
         [0.28594833612442017, 0.39140743017196655, 0.2554067075252533, 0.03617285192012787, 0.042214974761009216],
     ]
     np.testing.assert_allclose(traced(made, 8, 64)(tf.constant(clips(8, 64))), expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.fixture
-def in_float64():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_dtype_policy(before)
 
 
 @pytest.mark.parametrize("affinity", ["embedded_gaussian", "dot_product"])

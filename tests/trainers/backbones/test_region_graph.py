@@ -1,6 +1,5 @@
 """`region_graph`: beside the contract RoIAlign, the graphs and their convolutions, and which boxes it takes."""
 
-import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -92,14 +91,6 @@ def drawn_boxes(rng):
     boxes = np.concatenate([corner, corner + rng.uniform(0.05, 0.4, size=corner.shape)], axis=-1)
     boxes[1, 1, 3] = 0
     return boxes
-
-
-@pytest.fixture
-def in_float64():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_dtype_policy(before)
 
 
 def test_the_formulas_of_the_graphs(in_float64):
