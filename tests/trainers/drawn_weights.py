@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 
@@ -67,6 +69,18 @@ def in_tsm(tensors):
             n += 1
     layers = [f"module.base_model.features.{layer}" for layer in [*layers, "18.0", "18.1"]]
     return _renamed(tensors, [*layers, "module.new_fc"])
+
+
+def in_mmaction(tensors):
+    """The tensors of `resnet` by the names of mmaction2."""
+    steps = ((r"conv(\d)", r"conv\1.conv"), (r"bn(\d)", r"conv\1.bn"), (r"downsample\.0", "downsample.conv"))
+    steps = (*steps, (r"downsample\.1", "downsample.bn"), ("^fc", "cls_head.fc_cls"), ("^(?!cls)", "backbone."))
+    result = {}
+    for name, one in tensors.items():
+        for pattern, written in steps:
+            name = re.sub(pattern, written, name)
+        result[name] = one
+    return result
 
 
 def _renamed(tensors, layers):

@@ -91,6 +91,20 @@ def made():
     return result
 
 
+def test_a_resnet_by_the_names_of_mmaction2(tmp_path, made):
+    tensors = drawn_weights.in_mmaction(small())
+    assert {"backbone.layer2.0.downsample.bn.running_var", "cls_head.fc_cls.bias"} < tensors.keys()
+    wrapped = {name.replace(".conv1.conv.", ".conv1.conv.net."): one for name, one in tensors.items()}
+    for named in (tensors, wrapped):  # the latter as its TSM
+        for variable in made.trainable_variables:
+            variable.assign(tf.zeros(variable.shape))
+        started(tmp_path, SMALL, named, made)
+        network = made.over_clips.network
+        first = network.stages[1][0].shortcut
+        np.testing.assert_array_equal(first.norm.gamma, small()["layer2.0.downsample.1.weight"])
+        assert all(np.any(variable) for variable in made.trainable_variables)
+
+
 @pytest.mark.parametrize("classes", [7, None])
 def test_the_last_layer_of_other_classes_starts_anew(tmp_path, caplog, made, classes):
     tensors = {name: one for name, one in small(classes or 1).items() if classes or "fc" not in name}

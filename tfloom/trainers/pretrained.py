@@ -20,16 +20,34 @@ Names = Mapping[str, str]
 CLASSIFIER = "fc"
 """What the last layer is called here, whatever it is called there."""
 
-RESNET: Names = {
-    r"stem/conv": "conv1",
-    r"stem/norm": "bn1",
-    r"layer(\d)_(\d+)/conv(\d)/conv": r"layer\1.\2.conv\3",
-    r"layer(\d)_(\d+)/conv(\d)/norm": r"layer\1.\2.bn\3",
-    r"layer(\d)_(\d+)/shortcut/conv": r"layer\1.\2.downsample.0",
-    r"layer(\d)_(\d+)/shortcut/norm": r"layer\1.\2.downsample.1",
-    "consensus/dense": CLASSIFIER,
+UNREAD = re.compile(r"\.num_batches_tracked$|^conv1_temp1?\.")
+"""Tensors that no network reads: counts of batches, and the convolution from which TDN's code made another."""
+
+
+def in_blocks(names: Names, block: str = r"layer\1.\2") -> dict[str, str]:
+    """Names of what is in a ResNet's blocks, which are called `block` there; groups of a pattern count from 3."""
+    return {rf"layer(\d)_(\d+)/{ours}": f"{block}.{theirs}" for ours, theirs in names.items()}
+
+
+RESNET_BLOCK = {
+    r"conv(\d)/conv": r"conv\3",
+    r"conv(\d)/norm": r"bn\3",
+    r"shortcut/conv": "downsample.0",
+    r"shortcut/norm": "downsample.1",
 }
+RESNET: Names = {"stem/conv": "conv1", "stem/norm": "bn1", "consensus/dense": CLASSIFIER} | in_blocks(RESNET_BLOCK)
 """A ResNet of torchvision, of timm or of the TSM family."""
+
+_MMACTION_BLOCK = {
+    r"conv(\d)/conv": r"conv\3.conv",
+    r"conv(\d)/norm": r"conv\3.bn",
+    r"shortcut/conv": "downsample.conv",
+    r"shortcut/norm": "downsample.bn",
+}
+MMACTION: Names = {
+    "stem/conv": "conv1.conv", "stem/norm": "conv1.bn", "consensus/dense": CLASSIFIER,
+} | in_blocks(_MMACTION_BLOCK)  # fmt: skip
+"""A ResNet of mmaction2."""
 
 
 def _mobilenets() -> dict[str, dict[str, str]]:
@@ -53,7 +71,7 @@ def _mobilenets() -> dict[str, dict[str, str]]:
     return {"torchvision": torchvision, "numbered": numbered, "timm": timm}
 
 
-NAMINGS: tuple[Names, ...] = (RESNET, *_mobilenets().values())
+NAMINGS: tuple[Names, ...] = (RESNET, MMACTION, *_mobilenets().values())
 
 VARIABLES = {
     "kernel": "weight",
@@ -68,22 +86,26 @@ VARIABLES = {
 _log = logging.getLogger(__name__)
 
 
-def read(path: str, layer: keras.Layer, own: Names | None = None) -> None:
+def read(path: str, layer: keras.Layer, families: Sequence[Names] = ({},)) -> None:
     """Put a state dict into the layer of a backbone, made of a network that NAMINGS knows and of a family's modules.
 
     A layer that has no name there, such as a temporal module, keeps its start. So does the last layer where the file
     has other classes, or none. Both are logged.
 
-    path: of safetensors. Names may begin with `module.` and `base_model.`, a layer may be wrapped as `.net`.
-    layer: with its variables. own: names of a family's modules, beside those of the network.
+    path: of safetensors. Names may begin with `module.`, `base_model.` or `backbone.`; what is wrapped as `.net` or
+      `.block` is read as if it were not.
+    layer: with its variables. families: names of a family's modules beside those of the network, which they go before;
+      one for each way to write them. What fits most of the file is taken.
 
     Raises SpecError where the file cannot be read, lacks a tensor of the network, or has one too many or of another
     shape.
     """
-    found = {_plain(name): one for name, one in _tensors(path).items() if not name.endswith(".num_batches_tracked")}
-    known = [_named(layer, {**names, **(own or {})}) for names in NAMINGS]
-    wanted = max(known, key=lambda names: len(names.keys() & found.keys()))
-    last = {name for name in found.keys() | wanted.keys() if name.startswith(f"{CLASSIFIER}.")}
+    named = ((_plain(name), one) for name, one in _tensors(path).items())
+    found = {name: one for name, one in named if not UNREAD.search(name)}
+    known = [_named(layer, [*own.items(), *names.items()]) for names in NAMINGS for own in families]
+    wanted = max(known, key=lambda names: len(names.keys() & found.keys()) / len(names.keys() | found.keys()))
+    last = {name for name, of in wanted.items() if "/dense/" in of[0].path}
+    last |= {name for name in found.keys() - wanted.keys() if name.startswith(f"{CLASSIFIER}.")}
     if not all(
         name in found and name in wanted and found[name].shape[::-1] == tuple(wanted[name][0].shape) for name in last
     ):
@@ -119,18 +141,20 @@ def _tensors(path: str) -> dict[str, np.ndarray]:
 
 def _plain(name: str) -> str:
     """A tensor's name without what it is wrapped in, the last layer's by the name CLASSIFIER."""
-    name = re.sub(r"^(module\.|base_model\.)+", "", name).replace(".net.", ".")
-    return re.sub(r"^(new_fc|classifier|classifier\.1)\.(?=weight|bias)", f"{CLASSIFIER}.", name)
+    name = re.sub(r"^(module\.|base_model\.|backbone\.)+", "", name)
+    name = re.sub(r"\.(net|block)(?=\.)", "", name)
+    return re.sub(r"^(new_fc|cls_head\.fc_cls|classifier|classifier\.1)\.(?=weight|bias)", f"{CLASSIFIER}.", name)
 
 
-def _named(layer: keras.Layer, names: Names) -> dict[str, list[keras.Variable]]:
-    """The variables that a state dict has, by what they are called there; copies of a layer are called the same."""
+def _named(layer: keras.Layer, names: Sequence[tuple[str, str]]) -> dict[str, list[keras.Variable]]:
+    """The variables that a state dict has, by what the first pattern that fits calls them; copies have one name."""
+    patterns = [(re.compile(f"(?:^|/){pattern}$"), name) for pattern, name in names]
     result: dict[str, list[keras.Variable]] = {}
     for variable in layer.variables:
         place, _, kind = variable.path.rpartition("/")
-        for pattern, name in names.items():
-            if kind in VARIABLES and (match := re.search(f"(?:^|/){pattern}$", place)):
-                result.setdefault(f"{match.expand(name)}.{VARIABLES[kind]}", []).append(variable)
+        fits = (match.expand(name) for pattern, name in patterns if (match := pattern.search(place)))
+        if kind in VARIABLES and (name := next(fits, None)):
+            result.setdefault(f"{name}.{VARIABLES[kind]}", []).append(variable)
     return result
 
 
@@ -142,6 +166,8 @@ def _fitted(tensor: np.ndarray, shape: tuple[int, ...], place: str) -> np.ndarra
     reads other channels by their mean in place of each (TSN, arXiv:1608.00859, cross-modality initialization).
     """
     kernel = np.moveaxis(tensor, (0, 1), (-1, -2)) if tensor.ndim > 1 else tensor
+    if kernel.ndim == 3 and kernel.shape[1] == 1 and len(shape) == 2:
+        kernel = kernel[:, 0]  # over time, of each channel by itself
     if kernel.ndim == 4 and kernel.shape[2] == 1 < shape[2] == kernel.shape[3]:
         kernel = kernel.swapaxes(2, 3)  # of each channel by itself: Keras has one output for each input
     if kernel.ndim == 4 and len(shape) == 5:
@@ -160,7 +186,7 @@ def _mismatch(path: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) ->
     told = [f"lacks {_some(lacks)}"] * bool(lacks) + [f"has no place here for {_some(surplus)}"] * bool(surplus)
     return SpecError(
         f"backbone.weights: {path} is of another network: it {' and '.join(told)}",
-        expected=f"the {len(wanted)} tensors of this network, by the names of torchvision, timm or TSM",
+        expected=f"the {len(wanted)} tensors of this network, by the names of torchvision, timm, mmaction2 or TSM",
         received=f"{len(found)} tensors, {len(wanted.keys() & found.keys())} of them these: {_some(sorted(found))}",
     )
 

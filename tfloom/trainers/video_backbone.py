@@ -30,7 +30,7 @@ class ClipBackbone(Backbone):
     width: the share of the network's channels, in multiples of 8. dropout: the share of units dropped before the last
       layer. partial_bn: batch normalization learns in the first layer alone, the others keep their statistics; for few
       clips and weights from elsewhere. weights: a file of safetensors that the network starts from, of torchvision,
-      timm or the TSM family.
+      timm, mmaction2 or the TSM family.
     """
 
     accepts = {"clip": (Clip,)}
@@ -38,8 +38,8 @@ class ClipBackbone(Backbone):
     frames_in_step: ClassVar[int] = 1
     """The frames that the network takes together: a clip has a multiple of them."""
 
-    names_of_modules: ClassVar[pretrained.Names] = {}
-    """What a file of `weights` calls a family's modules, beside the names of a plain network."""
+    names_of_modules: ClassVar[tuple[pretrained.Names, ...]] = ({},)
+    """What a file of `weights` calls a family's modules, beside the names of a plain network: for each kind of file."""
 
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5

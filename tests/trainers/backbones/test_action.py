@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.trainers.backbones.by_hand import conv, filled, motion, norm, over_time, relu, sigmoid
-from tests.trainers.backbones.transplanted import RESNET, logits
+from tests.trainers.backbones.transplanted import RESNET, logits_by_its_file
 from tests.trainers.backbones.video_contract import VideoContract
 from tfloom.trainers.backbones.action import Excitation
 
@@ -29,13 +29,14 @@ NAMES = (
 )
 
 
-def test_logits_are_those_of_the_reference():
+def test_logits_are_those_of_the_reference(tmp_path):
     """Its Action in each block of torchvision's resnet50, 4 segments, and the mean of their scores."""
     expected = [
         [0.66183639, -1.29442275, 1.10638988, 0.32288238, -0.06784040],
         [0.62122273, -1.36600578, 1.38190532, 0.35356268, 0.06994506],
     ]
-    np.testing.assert_allclose(logits({"name": "action"}, NAMES), expected, rtol=0, atol=1e-4)
+    told = logits_by_its_file(tmp_path, {"name": "action"}, NAMES)
+    np.testing.assert_allclose(told, expected, rtol=0, atol=1e-4)
 
 
 def test_the_formula():

@@ -1,12 +1,14 @@
 """`tam`: its branches by hand, the reference's logits, and the contract."""
 
+import re
+
 import numpy as np
-import tensorflow as tf
 
 from tests.trainers.backbones import by_hand
-from tests.trainers.backbones.transplanted import RESNET, clips, transplant
+from tests.trainers.backbones.transplanted import RESNET, logits_by_its_file, state
 from tests.trainers.backbones.video_contract import VideoContract, layer
-from tfloom.feature_specs.features import Clip
+from tests.trainers.drawn_weights import in_mmaction
+from tests.trainers.test_pretrained import started
 from tfloom.trainers.backbones.tam import TemporalAdaptive
 
 
@@ -52,8 +54,22 @@ LOGITS = [
 ]
 
 
-def test_the_logits_of_the_reference():
-    made = layer({"name": "tam"}, units=5)
-    transplant(made, NAMES)
-    logits = made.call({"clip": (Clip(tf.constant(clips(8, 64))),)})
-    np.testing.assert_allclose(logits, LOGITS, rtol=0, atol=1e-5)
+def test_the_logits_of_the_reference(tmp_path):
+    told = logits_by_its_file(tmp_path, {"name": "tam"}, NAMES, frames=8)
+    np.testing.assert_allclose(told, LOGITS, rtol=0, atol=1e-5)
+
+
+def test_a_tanet_by_the_names_of_mmaction2(tmp_path):
+    fields = {"name": "tam", "network": "resnet18", "width": 0.125}
+    made = layer(fields, 5)
+    tensors = state(made, NAMES)
+    started(tmp_path, fields, tensors, made)
+    expected = [variable.numpy() for variable in made.variables]
+    plain = {re.sub(r"module\.(base_model\.|new_)", "", name): one for name, one in tensors.items()}
+    blocks = {name.replace(".net.", ".block."): one for name, one in in_mmaction(plain).items()}
+    assert {"backbone.layer1.0.block.conv1.conv.weight", "backbone.layer1.0.tam.L.1.running_mean"} < blocks.keys()
+    for variable in made.trainable_variables:
+        variable.assign(np.zeros(variable.shape))
+    started(tmp_path, fields, blocks, made)
+    for variable, value in zip(made.variables, expected, strict=True):
+        np.testing.assert_array_equal(variable, value, err_msg=variable.path)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from safetensors.numpy import save_file
 
 from tests.trainers.backbones.by_hand import conv, filled, motion, norm, over_time, relu, sigmoid, windows
-from tests.trainers.backbones.transplanted import RESNET, logits
+from tests.trainers.backbones.transplanted import RESNET, logits_by_its_file
 from tests.trainers.backbones.video_contract import VideoContract, layer
 from tests.trainers.drawn_weights import drawn, resnet
 from tfloom.feature_specs.errors import SpecError
@@ -46,13 +46,15 @@ NAMES = (
 )
 
 
-def test_logits_are_those_of_the_reference():
+def test_logits_are_those_of_the_reference(tmp_path):
     """Its TDN_Net of 8 segments, and the mean of their scores; a segment's five frames are its 15 channels."""
     expected = [
         [0.08790867, -0.27281773, 0.63610023, -0.08032751, -0.23282854],
         [0.09105015, -0.26969403, 0.63225859, -0.08967555, -0.25030366],
     ]
-    np.testing.assert_allclose(logits({"name": "tdn"}, NAMES, frames=40), expected, rtol=0, atol=1e-4)
+    unread = ("conv1_temp.weight", "conv1_temp.bias")
+    told = logits_by_its_file(tmp_path, {"name": "tdn"}, NAMES, 40, unread)
+    np.testing.assert_allclose(told, expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(("segments", "share"), [(4, 0.75), (8, 0.5), (16, 0.75)])

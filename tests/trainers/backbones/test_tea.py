@@ -5,11 +5,10 @@ import pytest
 import tensorflow as tf
 
 from tests.trainers.backbones import by_hand
-from tests.trainers.backbones.transplanted import RESNET, clips, transplant
+from tests.trainers.backbones.transplanted import RESNET, logits_by_its_file
 from tests.trainers.backbones.video_contract import VideoContract, layer
 from tests.trainers.drawn_weights import drawn, resnet
 from tests.trainers.test_pretrained import started
-from tfloom.feature_specs.features import Clip
 from tfloom.trainers.backbones.tea import MotionExcitation, MultipleTemporalAggregation
 from tfloom.trainers.networks.temporal import shift
 from tfloom.trainers.train_spec import TrainSpec
@@ -78,11 +77,9 @@ LOGITS = [
 ]
 
 
-def test_the_logits_of_the_reference():
-    made = layer({"name": "tea"}, units=5)
-    transplant(made, NAMES)
-    logits = made.call({"clip": (Clip(tf.constant(clips(8, 64))),)})
-    np.testing.assert_allclose(logits, LOGITS, rtol=0, atol=1e-5)
+def test_the_logits_of_the_reference(tmp_path):
+    told = logits_by_its_file(tmp_path, {"name": "tea"}, NAMES, frames=8)
+    np.testing.assert_allclose(told, LOGITS, rtol=0, atol=1e-5)
 
 
 def res2net(width):

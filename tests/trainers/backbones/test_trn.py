@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 from tests.trainers.backbones import by_hand
-from tests.trainers.backbones.transplanted import RESNET, clips, transplant
+from tests.trainers.backbones.transplanted import RESNET, clips, logits_by_its_file, state
 from tests.trainers.backbones.video_contract import VideoContract, layer
+from tests.trainers.drawn_weights import drawn, resnet
+from tests.trainers.test_pretrained import started
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.features import Clip
 from tfloom.trainers.backbones.trn import Relations, Scale
@@ -94,7 +96,7 @@ def test_too_few_frames_and_too_many(frames):
 # classes and in each scale the relations that we serve in place of random ones; made as `transplanted` says.
 NAMES = (
     (r"^(over_frames/)?(resnet\d+/)?(?=stem|layer)", "base_model."),
-    *((rf"consensus/scale{size}/", f"consensus.fc_fusion_scales.{8 - size}.") for size in range(2, 9)),
+    (r"consensus/scale(\d)/", r"consensus.fc_fusion_scales.\1."),
     (r"consensus/features/", "new_fc."),
     (r"\.hidden/", ".1."),
     (r"(?<=\d)\.dense/", ".3."),
@@ -106,8 +108,31 @@ LOGITS = [
 ]
 
 
-def test_the_logits_of_the_reference():
-    made = layer({"name": "trn", "network": "resnet18"}, units=5)
-    transplant(made, NAMES)
-    logits = made.call({"clip": (Clip(tf.constant(clips(8, 64))),)})
-    np.testing.assert_allclose(logits, LOGITS, rtol=0, atol=1e-5)
+def test_the_logits_of_the_reference(tmp_path):
+    told = logits_by_its_file(tmp_path, {"name": "trn", "network": "resnet18"}, NAMES, frames=8)
+    np.testing.assert_allclose(told, LOGITS, rtol=0, atol=1e-5)
+
+
+def test_of_other_classes_all_but_the_last_layers_is_read(tmp_path):
+    fields = {"name": "trn", "network": "resnet18", "width": 0.125}
+    tensors = state(layer(fields, 7, 4), NAMES)
+    made = layer(fields, 5, 4)
+    last = [scale.dense.kernel.numpy() for scale in made.over_clips.consensus.scales]
+    started(tmp_path, fields, tensors, made)
+    relations = made.over_clips.consensus
+    np.testing.assert_array_equal(relations.features.kernel, tensors["module.new_fc.weight"].T)
+    for i, scale in enumerate(relations.scales):
+        hidden = tensors[f"module.consensus.fc_fusion_scales.{i}.1.weight"]
+        np.testing.assert_array_equal(scale.hidden.kernel, hidden.T)
+        np.testing.assert_array_equal(scale.dense.kernel, last[i])
+
+
+def test_a_resnet_leaves_its_relations_as_they_started(tmp_path):
+    fields = {"name": "trn", "network": "resnet18", "width": 0.125}
+    made = layer(fields, 5, 4)
+    features = made.over_clips.consensus.features.kernel.numpy()
+    tensors = drawn(resnet(18, 1000, width=8))
+    started(tmp_path, fields, tensors, made)
+    np.testing.assert_array_equal(made.over_clips.consensus.features.kernel, features)
+    first = np.moveaxis(tensors["conv1.weight"], (0, 1), (-1, -2))
+    np.testing.assert_array_equal(made.over_clips.network.stem.conv.kernel, first)

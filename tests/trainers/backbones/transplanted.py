@@ -6,14 +6,17 @@ The outputs of a reference are in the tests as numbers. PyTorch made them in flo
 
 import re
 import zlib
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from safetensors.numpy import save_file
 
 from tests.trainers.backbones.video_contract import layer
 from tfloom.feature_specs.features import Clip
+from tfloom.trainers.train_spec import TrainSpec
 
 Names = tuple[tuple[str, str], ...]
 
@@ -99,3 +102,34 @@ def logits(fields: dict[str, Any], names: Names, frames: int = 4, size: int = 64
     features = {"clip": (Clip(tf.constant(clips(frames, size))),)}
     transplant(made, names, gain)
     return made.call(features)
+
+
+def logits_by_its_file(
+    folder: Path, fields: dict[str, Any], names: Names, frames: int = 4, unread: tuple[str, ...] = ()
+) -> Any:
+    """The same, where the weights come from a file: the state dict of a TSN with the reference's network in it."""
+    path = folder / "weights.safetensors"
+    fields = fields | {"dropout": 0.0, "weights": str(path)}
+    made = layer(fields, 5, frames)
+    more = {f"module.base_model.{name}": np.zeros(3, np.float32) for name in unread}
+    save_file(state(made, names) | more, path)
+    TrainSpec(backbone=fields).backbone.read_saved(made)
+    return made.call({"clip": (Clip(tf.constant(clips(frames, 64))),)})
+
+
+def state(made: keras.Layer, names: Names) -> dict[str, np.ndarray]:
+    """What is drawn for its variables, as a TSN with the reference's network in it calls them."""
+    tensors = {}
+    for name, variable in named(made, names).items():
+        value = drawn(name, there(tuple(variable.shape)))
+        over_time = value.ndim == 2 and value.shape[1] == 3 != value.shape[0]  # of each channel by itself
+        tensors[_in_tsn(name)] = np.ascontiguousarray(value[:, None] if over_time else value)
+    return tensors
+
+
+def _in_tsn(name: str) -> str:
+    """What a tensor of the network is called there, if it is not of the TSN itself."""
+    if name.startswith("fc."):
+        return f"module.new_{name}"
+    own = name.startswith(("new_fc.", "consensus.", "base_model."))
+    return f"module.{name}" if own else f"module.base_model.{name}"

@@ -7,14 +7,27 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from tfloom.trainers import pretrained
 from tfloom.trainers.networks.layers import Composite, Conv, Depthwise, TemporalConv, norm
 from tfloom.trainers.networks.modules import Modules, Place
 from tfloom.trainers.networks.temporal import difference, fold, unfold
 from tfloom.trainers.video_backbone import VideoBackbone
 
+_OF_ITS_AUTHORS = pretrained.in_blocks({
+    "action/shift": "conv1.action_shift",
+    "action/ste": "conv1.action_p1_conv1",
+    "action/ce/conv": "conv1.action_p2_conv1",
+    r"action/ce/(squeeze|expand)": r"conv1.action_p2_\3",
+    "action/me/norm": "conv1.action_p3_bn1",
+    "action/me/conv": "conv1.action_p3_conv1",
+    r"action/me/(squeeze|expand)": r"conv1.action_p3_\3",
+})  # fmt: skip
+
 
 class Action(VideoBackbone):
     """A learned shift, and excitation by place and time, by channel and by motion, in each block (arXiv:2103.07372)."""
+
+    names_of_modules = ({}, _OF_ITS_AUTHORS)
 
     name: Literal["action"] = "action"
 

@@ -14,7 +14,7 @@ class EcoFull(ClipBackbone):
     """What `eco_lite` is, and beside it the rest of BN-Inception on each frame (arXiv:1804.09066)."""
 
     frames_in_step = 4
-    names_of_modules = NAMES
+    names_of_modules = (NAMES,)
 
     name: Literal["eco_full"] = "eco_full"
 

@@ -14,7 +14,7 @@ class EcoLite(ClipBackbone):
     """BN-Inception up to its block 3c on each frame, and a 3D ResNet-18 over all of them (arXiv:1804.09066)."""
 
     frames_in_step = 4
-    names_of_modules = NAMES
+    names_of_modules = (NAMES,)
 
     name: Literal["eco_lite"] = "eco_lite"
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from tfloom.trainers import pretrained
 from tfloom.trainers.networks.layers import Composite, Conv, Depthwise, TemporalConv, norm
 from tfloom.trainers.networks.modules import Modules, Place
 from tfloom.trainers.networks.temporal import difference
@@ -19,10 +20,7 @@ class Stm(VideoBackbone):
     network: `resnet50`, or `resnet18`, which has one in place of each block's second convolution.
     """
 
-    names_of_modules = {
-        r"layer(\d)_(\d+)/stm/spatial": r"layer\1.\2.conv2",
-        r"layer(\d)_(\d+)/stm/norm": r"layer\1.\2.bn2",
-    }
+    names_of_modules = (pretrained.in_blocks({"stm/spatial": "conv2", "stm/norm": "bn2"}),)
 
     name: Literal["stm"] = "stm"
     network: Literal["resnet50", "resnet18"] = "resnet50"

@@ -7,10 +7,20 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from tfloom.trainers import pretrained
 from tfloom.trainers.networks.layers import Composite, norm
 from tfloom.trainers.networks.modules import Modules, Place
 from tfloom.trainers.networks.temporal import temporal_conv, unfold
 from tfloom.trainers.video_backbone import VideoBackbone
+
+_OF_ITS_AUTHORS = pretrained.in_blocks({
+    "tam/kernel1": "tam.G.0",
+    "tam/kernel_norm": "tam.G.1",
+    "tam/kernel2": "tam.G.3",
+    "tam/gate1": "tam.L.0",
+    "tam/gate_norm": "tam.L.1",
+    "tam/gate2": "tam.L.3",
+})  # fmt: skip
 
 
 class Tam(VideoBackbone):
@@ -18,6 +28,8 @@ class Tam(VideoBackbone):
 
     It learns layers over the frames of a clip, so what it learnt of 8 frames cannot be asked about 16.
     """
+
+    names_of_modules = ({}, _OF_ITS_AUTHORS)
 
     name: Literal["tam"] = "tam"
 

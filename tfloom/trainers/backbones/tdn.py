@@ -7,12 +7,34 @@ from typing import Any, ClassVar, Literal
 import keras
 import tensorflow as tf
 
+from tfloom.trainers import pretrained
 from tfloom.trainers.networks.layers import Composite, ConvNorm, Depthwise, TemporalConv, around
 from tfloom.trainers.networks.mobilenet_v2 import divisible
 from tfloom.trainers.networks.modules import Modules, Place
 from tfloom.trainers.networks.resnet import ResNet, blocks
 from tfloom.trainers.networks.temporal import difference, unfold
 from tfloom.trainers.video_backbone import VideoBackbone
+
+_OF_A_RESNET = {"short_term/differences/conv": "conv1"}  # and its stage starts as the network's first
+_LONG_TERM = {
+    "long_term/squeeze/conv": "mse.conv1",
+    "long_term/squeeze/norm": "mse.bn1",
+    "long_term/filter": "mse.conv2",
+    "long_term/coarse/conv": "mse.conv3_smallscale2",
+    "long_term/coarse/norm": "mse.bn3_smallscale2",
+    "long_term/fine/conv": "mse.conv3_smallscale4",
+    "long_term/fine/norm": "mse.bn3_smallscale4",
+    "long_term/expand/conv": "mse.conv3",
+    "long_term/expand/norm": "mse.bn3",
+    "long_term/shift": "shift.conv",
+}
+_SHORT_TERM = pretrained.in_blocks(pretrained.RESNET_BLOCK, r"resnext_layer\1.\2")
+_OF_ITS_AUTHORS = {
+    "short_term/differences/conv": "conv1_5.0",
+    "short_term/differences/norm": "conv1_5.1",
+    **{f"short_term/{ours}": theirs for ours, theirs in _SHORT_TERM.items()},
+    **pretrained.in_blocks(pretrained.RESNET_BLOCK | _LONG_TERM, r"layer\1_bak.\2"),
+}
 
 
 class Tdn(VideoBackbone):
@@ -22,7 +44,7 @@ class Tdn(VideoBackbone):
     """
 
     frames_in_step: ClassVar[int] = 5
-    names_of_modules = {"short_term/differences/conv": "conv1"}  # and its stage starts as the network's first
+    names_of_modules = (_OF_A_RESNET, _OF_ITS_AUTHORS)
 
     name: Literal["tdn"] = "tdn"
     network: Literal["resnet50", "resnet18"] = "resnet50"

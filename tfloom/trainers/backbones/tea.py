@@ -7,6 +7,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from tfloom.trainers import pretrained
 from tfloom.trainers.networks.layers import Composite, ConvNorm, Depthwise, TemporalConv, around
 from tfloom.trainers.networks.modules import Modules, Place
 from tfloom.trainers.networks.temporal import difference
@@ -16,16 +17,28 @@ SCALE = 4
 """Parts that Res2Net (arXiv:1904.01169) makes of a block's channels: the 4s of 26w4s."""
 
 
+_RES2NET = pretrained.in_blocks({
+    r"mta/spatial(\d)/conv": r"convs.\3",
+    r"mta/spatial(\d)/norm": r"bns.\3",
+})  # fmt: skip
+_OF_ITS_AUTHORS = pretrained.in_blocks({
+    "me/reduce/conv": "me.conv1",
+    "me/reduce/norm": "me.bn1",
+    "me/next": "me.conv2",
+    "me/expand/conv": "me.conv3",
+    "me/expand/norm": "me.bn3",
+    r"mta/temporal(\d)": r"shifts.\3.conv",
+    "mta/shift": f"shifts.{SCALE - 1}.conv",
+})  # fmt: skip
+
+
 class Tea(VideoBackbone):
     """TEA (arXiv:2004.01398): motion says which channels count, and time is convolved in each step of a cascade.
 
     network: Res2Net-50 of 26w4s; its blocks are cascades, as no other network's are.
     """
 
-    names_of_modules = {
-        r"layer(\d)_(\d+)/mta/spatial(\d)/conv": r"layer\1.\2.convs.\3",
-        r"layer(\d)_(\d+)/mta/spatial(\d)/norm": r"layer\1.\2.bns.\3",
-    }
+    names_of_modules = (_RES2NET, _RES2NET | _OF_ITS_AUTHORS)
 
     name: Literal["tea"] = "tea"
     network: Literal["res2net50"] = "res2net50"  # type: ignore[assignment]  # none of those that the others have

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfloom.feature_specs.column import Column
 from tfloom.feature_specs.errors import SpecError
 from tfloom.feature_specs.spec import FeatureSpec
+from tfloom.trainers import pretrained
 from tfloom.trainers.networks.layers import Composite
 from tfloom.trainers.video_backbone import VideoBackbone, frames_of
 
@@ -24,12 +25,21 @@ CHOSEN = 3
 Which = Literal["some", "all"]
 
 
+_OF_ITS_AUTHORS = {
+    "consensus/features": pretrained.CLASSIFIER,
+    r"consensus/scale(\d+)/hidden": r"consensus.fc_fusion_scales.\1.1",
+    r"consensus/scale(\d+)/dense": r"consensus.fc_fusion_scales.\1.3",
+}
+
+
 class Trn(VideoBackbone):
     """TRN (arXiv:1711.08496): scores of relations, which are 2, 3, ..., T frames in their order, one network a scale.
 
     train_relations: `some`, three of each scale (the whole clip has one), drawn anew in every step; or `all`.
     serve_relations: `some`, always the same three of each scale, which are 19 for 8 frames; or `all`, 247 for 8 frames.
     """
+
+    names_of_modules = ({}, _OF_ITS_AUTHORS)
 
     name: Literal["trn"] = "trn"
     train_relations: Which = "some"
@@ -72,10 +82,11 @@ class Scale(Composite):
 
     The frames of a relation side by side go through a hidden layer with ReLU and a last one. Of three relations it is
     their sum; of `all`, what three that are drawn give in the mean, so that it may differ between training and serving.
+    As in its authors' files a scale's number is how many frames its relations leave out.
     """
 
     def __init__(self, frames: int, size: int, units: int, train: Which, serve: Which) -> None:
-        super().__init__(name=f"scale{size}")
+        super().__init__(name=f"scale{frames - size}")
         self.relations = np.array(list(itertools.combinations(range(frames), size)), np.int32)
         self.count = min(CHOSEN, len(self.relations))
         self.train, self.serve = train, serve
