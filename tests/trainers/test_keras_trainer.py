@@ -262,6 +262,15 @@ def test_what_judges_is_traced_once_a_run(transformed_files, tmp_path, monkeypat
 # -- the model directory ----------------------------------------------------------------------------------------------
 
 
+def test_of_many_models_in_one_process_tensorflow_does_not_say_that_they_are_traced_again(
+    transformed_files, tmp_path, caplog
+):
+    for i in range(5):
+        model = tfloom.train(transformed_files, tmp_path / str(i), SHORT)
+        tfloom.evaluate(model, split="eval")
+    assert [record.message for record in caplog.records if "retracing" in record.message] == []
+
+
 def test_the_history(whole):
     history = whole.read("history.json")
     assert [(row["epoch"], row["step"]) for row in history] == [(1, 60), (2, 120)]

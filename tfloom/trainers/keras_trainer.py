@@ -98,7 +98,7 @@ class _Run:
                 *inputs.labelled_signature(output.spec, head.label, training=True),
                 *inputs.weight_signature(output.spec),
             ],
-        )
+        ).get_concrete_function()
         self.judge = metrics.judging(network, head, output.spec) if output.report["splits"]["eval"] else None
         self.progress = Progress()
         self.history: list[Any] = []
@@ -168,11 +168,11 @@ class _Run:
         if name == "last":
             keep(self.folder)
 
-    def _step(self, seed: Any, features: Mapping[str, Any], labels: Any, weights: Any = None) -> Any:
+    def _step(self, seed: Any, features: Mapping[str, Any], labels: Any, *weights: Any) -> Any:
         trained = self.network.trainable_variables
         with tf.GradientTape() as tape:
             told = self.head.loss(self.network, features, labels, seed, training=True)
-            loss = weighted_mean(told.per_example, weights)
+            loss = weighted_mean(told.per_example, *weights)
             total = self.optimizer.scale_loss(tf.add_n([loss, *self.network.losses, *decay(self.spec, trained)]))
         self.optimizer.apply(tape.gradient(total, [v.value for v in trained]), trained)
         return loss

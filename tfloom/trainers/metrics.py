@@ -50,10 +50,11 @@ def numbers(told: Mapping[str, Any]) -> dict[str, float]:
 def judging(network: Network, head: Head, spec: FeatureSpec) -> Judge:
     """How a network judges a batch by the weights that it has then: traced once, so make it once."""
 
-    @tf.function(input_signature=inputs.labelled_signature(spec, head.label))
-    def step(features: Mapping[str, Any], labels: Any) -> Any:
+    def forward(features: Mapping[str, Any], labels: Any) -> Any:
         told = head.loss(network, features, labels, training=False)
         return dict(told.predictions), told.per_example
+
+    step = tf.function(forward, input_signature=inputs.labelled_signature(spec, head.label)).get_concrete_function()
 
     def judge(features: Mapping[str, Any], labels: Any, weights: Any = None) -> Judged:
         predictions, per_example = step(features, labels)

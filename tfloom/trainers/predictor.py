@@ -76,7 +76,7 @@ def traced(predict: Predict, signature: Mapping[str, tf.TensorSpec]) -> Predicto
     Eager convolutions are not fused, and a graph for so many rows folds constants: both differ in the last bits.
     """
     alone = apart(predict, signature)
-    function = tf.function(lambda columns: alone(columns), input_signature=[dict(signature)])
+    function = tf.function(lambda columns: alone(columns), input_signature=[dict(signature)]).get_concrete_function()
 
     def run(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         told = function({name: tf.convert_to_tensor(rows[name], one.dtype) for name, one in signature.items()})
