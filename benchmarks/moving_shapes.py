@@ -25,8 +25,8 @@ CHANGES: dict[str, dict[str, str]] = {
     "tsm": {},
     "trn": {"learning_rate": "0.002"},
     "stm": {},
-    "tea": {"backbone.network": "res2net50"},
-    "tam": {"epochs": "15", "learning_rate": "0.01"},
+    "tea": {"backbone.network": "res2net50", "epochs": "12"},
+    "tam": {"epochs": "25", "learning_rate": "0.01"},
     "action": {},
     "tdn": {},
 }
