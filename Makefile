@@ -1,5 +1,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
+# tests/conftest.py says in which order.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: demo test test-all lint docs bench clean
@@ -8,10 +10,10 @@ demo: .venv/installed
 	$(BIN)/python examples/demo.py
 
 test: .venv/installed
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/installed
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

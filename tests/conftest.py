@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,16 @@ groups:
   wide: [carrier, tags, stops]
   deep: [distance_z, carrier_vec]
 """
+
+
+def pytest_collection_modifyitems(items):
+    """First the file that materialises every column, last those that read what it made: no worker waits for another.
+
+    Else the files with more tests come first, so that workers end together.
+    """
+    columns, counts = Path(__file__).parent / "feature_specs/columns", Counter(item.path for item in items)
+    after = {path: (path.parent == columns) - 2 * (path.name == "test_every_kind.py") for path in counts}
+    items.sort(key=lambda item: (after[item.path], -counts[item.path]))
 
 
 def flights() -> pa.Table:

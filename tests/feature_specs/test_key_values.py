@@ -3,6 +3,7 @@
 import math
 import re
 from collections import defaultdict
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,9 +26,15 @@ MEASURES = ("common", "query_common_ratio", "title_common_ratio", "is_contain", 
 
 def given_rows(**inputs):
     """(column) reads these inputs, by name the values of each row."""
-    dtypes = {name: tf.int64 if name == "codes" else tf.string for name in inputs}
-    ragged = {name: tf.ragged.constant(rows, dtypes[name], 1) for name, rows in inputs.items()}
-    return SimpleNamespace(categorical=ragged.__getitem__)
+    return SimpleNamespace(categorical=ragged(inputs).__getitem__)
+
+
+def ragged(inputs):
+    return {name: tf.ragged.constant(rows, dtype(name), 1) for name, rows in inputs.items()}
+
+
+def dtype(name):
+    return tf.int64 if name == "codes" else tf.string
 
 
 # -- taken apart ------------------------------------------------------------------------------------------------------
@@ -199,21 +206,33 @@ def overlapping(row, measure):
 
 def values(rows):
     # As `categorical` gives them, without ''.
-    return given_rows(**{name: [[x for x in row[name] if x != ""] for row in rows] for name in rows[0]})
+    return ragged({name: [[x for x in row[name] if x != ""] for row in rows] for name in rows[0]})
+
+
+@cache
+def traced(column, method="transform"):
+    """A method of a column, which reads the drawn inputs, as the graph in which it is served."""
+    names = ("map", "other", "nested", "keys", "items", "codes")
+    signature = {name: tf.RaggedTensorSpec([None, None], dtype(name), 1) for name in names}
+    return tf.function(
+        lambda inputs: getattr(column, method)(SimpleNamespace(categorical=inputs.__getitem__)),
+        input_signature=[signature],
+    )
 
 
 def agree(column, rows, python):
     """A column of one number gives what Python does, and the same bits for a row alone as in its batch."""
-    made = column.transform(values(rows)).numpy()
+    transform = traced(column)
+    made = transform(values(rows)).numpy()
     assert made.dtype == np.float32
     assert made[:, 0].tolist() == [python(row) for row in rows]
-    assert b"".join(column.transform(values([row])).numpy().tobytes() for row in rows) == made.tobytes()
+    assert b"".join(transform(values([row])).numpy().tobytes() for row in rows) == made.tobytes()
 
 
 @settings(max_examples=150, deadline=None)
 @given(ROWS, st.sampled_from(["keys", "codes"]))
 def test_lookup_beside_python(rows, key):
-    found = Lookup(name="x", source="map", key=key, buckets=5).read(values(rows))
+    found = traced(Lookup(name="x", source="map", key=key, buckets=5), "read")(values(rows))
     assert found.to_list() == [[value.encode() for value in looked_up(row, key)] for row in rows]
     for combiner in ("sum", "mean", "min", "max", "count"):
         column = LookupNumber(name="x", source="map", key=key, combiner=combiner, missing=MISSING)
@@ -224,7 +243,7 @@ def test_lookup_beside_python(rows, key):
 @given(ROWS, st.sampled_from([("keys", None), (None, "items"), ("keys", "items")]))
 def test_match_beside_python(rows, by):
     fields = {"name": "x", "source": "nested", "category": by[0], "item": by[1]}
-    found = Match(**fields, buckets=5).read(values(rows))
+    found = traced(Match(**fields, buckets=5), "read")(values(rows))
     assert found.to_list() == [[value.encode() for value in matched(row, *by)] for row in rows]
     agree(MatchNumber(**fields, missing=MISSING), rows, lambda row: combined(matched(row, *by), "sum"))
 
