@@ -131,7 +131,7 @@ def test_what_a_file_lacks_and_has_too_much(tmp_path, made):
 
 
 def test_a_network_of_another_width(tmp_path, made):
-    with pytest.raises(SpecError, match=r"(?s)has another shape.*`network` and `width`.*\[16"):
+    with pytest.raises(SpecError, match=r"(?s)has another shape.*`network`, `width` and frames.*\[16"):
         started(tmp_path, SMALL, drawn(resnet(18, 5, width=16)), made)
 
 

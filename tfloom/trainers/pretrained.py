@@ -176,7 +176,7 @@ def _fitted(tensor: np.ndarray, shape: tuple[int, ...], place: str) -> np.ndarra
         kernel = np.repeat(kernel.mean(axis=-2, keepdims=True), shape[-2], axis=-2)
     if kernel.shape != shape:
         raise SpecError(f"backbone.weights: {place} has another shape", received=f"{list(tensor.shape)}",
-                        expected=f"what becomes {list(shape)}, outputs last: `network` and `width` of the file's"
+                        expected=f"what becomes {list(shape)}, outputs last: the file's `network`, `width` and frames"
                         )  # fmt: skip
     return kernel.astype(np.float32)
 

@@ -3,12 +3,14 @@
 import re
 
 import numpy as np
+import pytest
 
 from tests.trainers.backbones import by_hand
 from tests.trainers.backbones.transplanted import RESNET, logits_by_its_file, state
 from tests.trainers.backbones.video_contract import VideoContract, layer
 from tests.trainers.drawn_weights import in_mmaction
 from tests.trainers.test_pretrained import started
+from tfloom.feature_specs.errors import SpecError
 from tfloom.trainers.backbones.tam import TemporalAdaptive
 
 
@@ -73,3 +75,9 @@ def test_a_tanet_by_the_names_of_mmaction2(tmp_path):
     started(tmp_path, fields, blocks, made)
     for variable, value in zip(made.variables, expected, strict=True):
         np.testing.assert_array_equal(variable, value, err_msg=variable.path)
+
+
+def test_what_was_learned_of_other_frames_is_refused(tmp_path):
+    fields = {"name": "tam", "network": "resnet18", "width": 0.125}
+    with pytest.raises(SpecError, match=r"(?s)tam\.G.*has another shape.*the file's `network`, `width` and frames"):
+        started(tmp_path, fields, state(layer(fields, 5, 4), NAMES), layer(fields, 5, 8))
